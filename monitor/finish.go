@@ -1,0 +1,190 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// finish commits what a sweep found, brings memory to it, and has it told.
+func (e *Engine) finish(ctx context.Context, sw *sweep) error {
+	sw.summary.Duration = time.Since(sw.summary.Started)
+	sw.summary.Questions, sw.summary.Shared, sw.summary.Failures = sw.count.Sent, sw.count.Shared, sw.count.Failed
+	e.commits.Lock()
+	batch := e.batch(sw)
+	if !batch.empty() {
+		if err := e.commitLocked(ctx, &batch); err != nil {
+			e.commits.Unlock()
+			e.swept(sw.summary)
+			return fmt.Errorf("keep what the sweep found: %w", err)
+		}
+	}
+	e.mu.Lock()
+	e.applyBatch(batch)
+	e.see(sw)
+	e.mu.Unlock()
+	e.commits.Unlock()
+
+	e.swept(sw.summary)
+	for _, t := range batch.Transitions {
+		e.log.Info("transition", "domain", t.ID.Domain, "record", t.ID.Key, "from", position(t.From), "to", position(t.To))
+	}
+	if sw.summary.Distrusted != "" {
+		e.log.Warn("sweep not trusted", "group", sw.summary.Group, "why", sw.summary.Distrusted)
+	}
+	if len(batch.Incidents) > 0 {
+		e.wake(e.tell)
+	}
+	if sw.summary.Group != "" && sw.summary.Good() && e.o.Heart != nil && e.delivering.Load() {
+		if err := e.o.Heart.Beat(ctx); err != nil {
+			e.log.Warn("heartbeat failed", "err", err)
+		}
+	}
+	return nil
+}
+
+func (e *Engine) swept(s SweepSummary) {
+	if e.o.Meter != nil && s.Group != "" {
+		e.o.Meter.Swept(s)
+	}
+}
+
+func position(p judge.Position) string {
+	if p.Phase != judge.Verified {
+		return p.Phase.String()
+	}
+	return p.Verdict.String() + "/" + p.Stage.String()
+}
+
+// batch collects what a sweep changes. A sweep that cannot be relied on changes
+// nothing about records.
+func (e *Engine) batch(sw *sweep) Batch {
+	var b Batch
+	if sw.summary.Good() {
+		for _, j := range sw.jobs {
+			e.batchJob(j, &b)
+		}
+	}
+	sw.summary.Transitions = len(b.Transitions)
+	if sw.summary.Group != "" {
+		b.Sweep = &sw.summary
+	}
+	e.batchSelf(sw, &b)
+	return b
+}
+
+func (b Batch) empty() bool {
+	return len(b.States) == 0 && len(b.Removed) == 0 && len(b.Transitions) == 0 && len(b.Intervals) == 0 &&
+		len(b.Incidents) == 0 && b.Sweep == nil && len(b.Domains) == 0 && len(b.Gone) == 0 && b.Self == nil
+}
+
+// batchJob adds what one record's job changes: its state if that is different,
+// its transitions, new answers, and its incident.
+func (e *Engine) batchJob(j *job, b *Batch) {
+	e.mu.Lock()
+	current := e.states[j.state.ID]
+	e.mu.Unlock()
+	if current != j.before {
+		return // replaced while we asked: accepted, removed, or registered anew
+	}
+	b.Transitions = append(b.Transitions, j.transitions...)
+	b.Intervals = append(b.Intervals, e.newIntervals(j)...)
+	b.Incidents = append(b.Incidents, j.incidents(time.Now())...)
+	if j.state.differs(j.before) {
+		b.States = append(b.States, j.state)
+	}
+}
+
+// differs says whether the state is worth writing. What was merely heard again,
+// such as a TTL that went down, is not.
+func (s *RecordState) differs(o *RecordState) bool {
+	return s.State != o.State || s.Name != o.Name || !s.Baseline.Equal(o.Baseline) || !s.Seen.Equal(o.Seen) ||
+		s.Finding.Reason != o.Finding.Reason || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
+		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident
+}
+
+// newIntervals gives the answers that differ from the last of the same source.
+func (e *Engine) newIntervals(j *job) []Interval {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []Interval
+	for _, h := range j.evidence.Heard {
+		if !h.Outcome.Evidence() {
+			continue
+		}
+		if had, ok := e.lastSeen[seenKey{j.state.ID, h.Source.ID}]; ok && had == seenHash(h.Outcome, h.Finding.Seen) {
+			continue
+		}
+		out = append(out, Interval{
+			ID: j.state.ID, Source: h.Source.ID, From: h.At, Outcome: h.Outcome, Set: h.Finding.Seen, TTL: h.TTL,
+		})
+	}
+	return out
+}
+
+// seenHash identifies an answer for telling whether it is new. NXDOMAIN and
+// NODATA are different answers.
+func seenHash(o resolve.Outcome, set rrset.Set) rrset.Hash {
+	h := set.Hash()
+	h[0] ^= byte(o)
+	return h
+}
+
+// see takes what was heard into the live view. The caller holds mu.
+func (e *Engine) see(sw *sweep) {
+	for _, j := range sw.jobs {
+		if _, ok := e.states[j.state.ID]; ok && len(j.evidence.Heard) > 0 {
+			e.votes[j.state.ID] = j.evidence.Votes()
+		}
+	}
+	e.generation.Add(1)
+}
+
+// batchSelf adds what a sweep says about the monitor itself. Only sweeps of
+// whole groups do; one check of one domain proves nothing.
+func (e *Engine) batchSelf(sw *sweep, b *Batch) {
+	group := sw.summary.Group
+	if group == "" {
+		return
+	}
+	e.mu.Lock()
+	self := e.self
+	e.mu.Unlock()
+	now := time.Now()
+	self.BlindGroups = maps.Clone(self.BlindGroups)
+	if self.BlindGroups == nil {
+		self.BlindGroups = map[string]string{}
+	}
+	if sw.summary.Good() {
+		delete(self.BlindGroups, group)
+		self.LastGoodSweep = now
+		self.GateSince = time.Time{}
+	} else {
+		self.BlindGroups[group] = sw.summary.Distrusted
+		if sw.gated && self.GateSince.IsZero() {
+			self.GateSince = now
+		}
+	}
+	switch {
+	case len(self.BlindGroups) > 0 && self.Blind == nil:
+		self.Blind = &Incident{Name: AlertBlind, Opened: now, Facts: Facts{Reason: sw.summary.Distrusted}}
+		b.Incidents = append(b.Incidents, *self.Blind)
+	case len(self.BlindGroups) == 0 && self.Blind != nil:
+		b.Incidents = append(b.Incidents, closeIncident(*self.Blind, now, "recovered"))
+		self.Blind = nil
+	}
+	b.Self = &self
+}
+
+// gateOpens says whether what the gate holds back has lasted so long that it
+// must be believed.
+func (e *Engine) gateOpens(hold time.Duration) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !e.self.GateSince.IsZero() && time.Since(e.self.GateSince) >= hold
+}

@@ -1,0 +1,126 @@
+package monitor
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"maildrift/monitor/judge"
+)
+
+// alertFor gives the alert that a state calls for; false if none.
+func alertFor(s judge.State) (AlertName, string, bool) {
+	switch s.Phase {
+	case judge.Pending:
+		return "", "", false
+	case judge.Overdue:
+		return AlertOverdue, "", true
+	case judge.Verified:
+	}
+	switch s.Verdict {
+	case judge.Drifted:
+		return AlertDrifted, s.Meaning.String()[:8], true
+	case judge.Missing:
+		return AlertMissing, "", true
+	case judge.Disagreeing:
+		return AlertDisagreement, "", true
+	case judge.Holding, judge.Unjudged, judge.Blind:
+	}
+	return "", "", false
+}
+
+// incidents opens, updates or closes the job's incident as its new state asks for,
+// and gives what is to be written. An incident that stays the same one is
+// written again only when there is something new to tell.
+func (j *job) incidents(now time.Time) []Incident {
+	name, value, wanted := alertFor(j.state.State)
+	open := j.state.Incident
+	var out []Incident
+	if open != nil && (!wanted || open.Name != name || open.Value != value) {
+		why := "recovered"
+		if wanted {
+			why = "replaced"
+		}
+		out = append(out, closeIncident(*open, now, why))
+		j.state.Incident, open = nil, nil
+	}
+	switch {
+	case !wanted:
+	case open == nil:
+		j.state.Incident = &Incident{ID: j.state.ID, Name: name, Value: value, Opened: now, Facts: j.facts(now)}
+		out = append(out, *j.state.Incident)
+	case j.newsFor(open):
+		updated := *open
+		updated.Facts = j.facts(now)
+		j.state.Incident = &updated
+		out = append(out, updated)
+	}
+	return out
+}
+
+// newsFor says whether an open incident has something new to tell: another
+// stage, another count of operators, another deadline.
+func (j *job) newsFor(open *Incident) bool {
+	if len(j.evidence.Heard) == 0 || j.evidence.Decision.Verdict == judge.Blind {
+		return false
+	}
+	f := open.Facts
+	d := j.evidence.Decision
+	return f.Stage != j.state.Stage || f.Decision.Wrong != d.Wrong || f.Decision.Heard != d.Heard ||
+		f.Decision.Authority != d.Authority || !f.Deadline.Equal(j.state.Deadline)
+}
+
+// facts gathers what there is to tell about the record.
+func (j *job) facts(now time.Time) Facts {
+	r, d := j.subject.Record, j.subject.Domain
+	f := Facts{
+		Kind: r.Kind, Owner: r.Name, Type: r.Kind.Type(), Service: d.Service(), Purpose: r.Purpose, Labels: d.Spec.Labels,
+		Was: j.state.Baseline, Is: j.state.Seen, Finding: j.state.Finding,
+		Stage: j.state.Stage, Decision: j.evidence.Decision, Votes: j.evidence.Votes(),
+		Deadline: j.state.Deadline, LastDeadline: j.state.LastDeadline, Publish: r.Publish,
+	}
+	if j.state.Phase == judge.Overdue {
+		f.Waiting = now.Sub(j.state.Registered)
+	}
+	return f
+}
+
+func closeIncident(i Incident, now time.Time, why string) Incident {
+	i.Closed, i.Why = now, why
+	return i
+}
+
+// tellAll hands all open and lately closed incidents to the notifier: at
+// start, whenever something changed, and regularly.
+func (e *Engine) tellAll(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := e.o.Notifier.Notify(ctx, e.toTell(time.Now()))
+		e.delivering.Store(err == nil)
+		if e.o.Meter != nil {
+			e.o.Meter.Notified(err)
+		}
+		wait := e.currentSettings().Resend
+		if wait <= 0 {
+			wait = defaultResend
+		}
+		if err != nil && ctx.Err() == nil {
+			e.log.Error("notifier does not take incidents", "err", err)
+			wait = min(wait, 5*time.Second)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-e.tell:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// toTell gives the incidents that are open, and those that ended lately.
+func (e *Engine) toTell(now time.Time) []Incident {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = slices.DeleteFunc(e.closed, func(i Incident) bool { return now.Sub(i.Closed) > closedFor })
+	return append(slices.Clone(e.closed), e.openIncidents()...)
+}

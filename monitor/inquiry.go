@@ -1,0 +1,359 @@
+package monitor
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// Authorities finds the servers of the zone that a name lives in.
+type Authorities interface {
+	// Find gives the zone of each name. A name whose zone cannot be found has a Zone without
+	// servers.
+	Find(ctx context.Context, names []rrset.Name) map[rrset.Name]resolve.Zone
+	// Forget makes the next Find for the name start anew.
+	Forget(name rrset.Name)
+}
+
+// Inquiry asks about records and judges the answers, without memory. All fields
+// must be set but Authorities, which when nil leaves the zones' own servers unasked.
+type Inquiry struct {
+	Asker       resolve.Asker
+	Authorities Authorities
+	Rules       judge.Rules
+	// Observed, if set, is told every observation.
+	Observed func(resolve.Observation)
+}
+
+// Subject is a record to ask about.
+type Subject struct {
+	Domain *Domain
+	Record Record
+	// Resolvers are the sources of the domain's group, at least one an operator.
+	Resolvers []*resolve.Source
+	// Baseline is what was verified; the zero Set if nothing was yet.
+	Baseline rrset.Set
+	Verified bool
+}
+
+// ID gives the record's ID.
+func (s Subject) ID() RecordID { return RecordID{s.Domain.Name, s.Record.Key} }
+
+func (s Subject) question() resolve.Question {
+	return resolve.Question{Name: s.Record.Name, Type: s.Record.Kind.Type()}
+}
+
+// Evidence is what was heard about a subject and what it comes to.
+type Evidence struct {
+	Subject Subject
+	// Zone is the zone that the record lives in, as the delegation says.
+	Zone resolve.Zone
+	// Heard holds one entry a source that was asked.
+	Heard    []Heard
+	Decision judge.Decision
+	// Reference is, for a record that is not verified, what most good sources say.
+	Reference rrset.Hash
+}
+
+// Heard is one source's answer and what it means.
+type Heard struct {
+	resolve.Observation
+	Finding mailrec.Finding
+	Stand   judge.Stand
+}
+
+// Round asks about all subjects once and judges what is heard. A record that is
+// not verified yet is asked of resolvers only once all of its zone's servers have
+// it, so that no resolver caches its absence (RFC 2308). Names in tainted
+// operators do not vote. With fresh, nothing heard before is used again: zones are
+// found anew, questions go out in another way.
+func (q *Inquiry) Round(ctx context.Context, subjects []Subject, tainted map[resolve.Operator]string, fresh bool) ([]Evidence, Count) {
+	evidence := make([]Evidence, len(subjects))
+	for i, s := range subjects {
+		evidence[i].Subject = s
+	}
+	desk := &desk{inquiry: q, fresh: fresh, heard: map[asked]resolve.Observation{}}
+	q.findZones(ctx, evidence, fresh)
+	desk.ask(ctx, func(yield func(resolve.Query)) {
+		for i := range evidence {
+			desk.queryAuthority(evidence[i], yield)
+			if evidence[i].Subject.Verified || len(evidence[i].Zone.Servers) == 0 {
+				desk.queryResolvers(evidence[i].Subject, yield)
+			}
+		}
+	})
+	desk.ask(ctx, func(yield func(resolve.Query)) {
+		for i := range evidence {
+			if s := evidence[i].Subject; !s.Verified && len(evidence[i].Zone.Servers) > 0 && desk.published(evidence[i]) {
+				desk.queryResolvers(s, yield)
+			}
+		}
+	})
+	for i := range evidence {
+		q.judge(&evidence[i], desk, tainted)
+	}
+	return evidence, desk.count
+}
+
+func (q *Inquiry) findZones(ctx context.Context, evidence []Evidence, fresh bool) {
+	if q.Authorities == nil {
+		return
+	}
+	names := make([]rrset.Name, 0, len(evidence))
+	for _, e := range evidence {
+		names = append(names, e.Subject.Record.Name)
+		if fresh {
+			q.Authorities.Forget(e.Subject.Record.Name)
+		}
+	}
+	slices.Sort(names)
+	zones := q.Authorities.Find(ctx, slices.Compact(names))
+	for i := range evidence {
+		evidence[i].Zone = zones[evidence[i].Subject.Record.Name]
+	}
+}
+
+// judge turns what the desk heard into findings, votes and a decision.
+func (q *Inquiry) judge(e *Evidence, d *desk, tainted map[resolve.Operator]string) {
+	question := e.Subject.question()
+	tally := judge.Tally{AuthorityWanted: q.Authorities != nil}
+	votes := map[resolve.Operator]judge.Vote{}
+	for _, source := range e.Subject.Resolvers {
+		op := source.Operator
+		vote, known := votes[op]
+		if !known {
+			vote.Voter = string(op)
+		}
+		if o, ok := d.heard[asked{source.ID, question}]; ok {
+			h := hear(e.Subject, o)
+			if why, bad := tainted[op]; bad {
+				h.Stand, h.Detail = judge.Unheard, why
+			}
+			e.Heard = append(e.Heard, h)
+			vote = vote.Merge(judge.Vote{Voter: vote.Voter, Stand: h.Stand, Meaning: h.Finding.Meaning})
+		}
+		votes[op] = vote
+	}
+	for _, op := range sortedKeys(votes) {
+		tally.Operators = append(tally.Operators, votes[op])
+	}
+	tally.Configured = len(votes)
+	for _, server := range e.Zone.Servers {
+		o, ok := d.heard[asked{server.ID, question}]
+		if !ok {
+			continue
+		}
+		h := hear(e.Subject, o)
+		e.Heard = append(e.Heard, h)
+		tally.Authority = append(tally.Authority, judge.Vote{Voter: server.ID, Stand: h.Stand, Meaning: h.Finding.Meaning})
+	}
+	if !e.Subject.Verified {
+		tally, e.Reference = tally.Against()
+	}
+	e.Decision = judge.Decide(tally, q.Rules)
+}
+
+// hear says what an observation means for a subject.
+func hear(s Subject, o resolve.Observation) Heard {
+	h := Heard{Observation: o, Stand: judge.Unheard}
+	switch {
+	case o.Outcome == resolve.Elsewhere:
+		h.Stand = judge.Abstains
+		return h
+	case !o.Outcome.Evidence():
+		return h
+	}
+	h.Finding = s.find(o.Set)
+	switch h.Finding.Class {
+	case mailrec.Same:
+		h.Stand = judge.Good
+	case mailrec.Differs:
+		h.Stand = judge.Differs
+	case mailrec.Absent:
+		h.Stand = judge.Absent
+	}
+	return h
+}
+
+func (s Subject) find(set rrset.Set) mailrec.Finding {
+	if s.Verified {
+		return s.Record.Compare(s.Baseline, set)
+	}
+	return s.Record.Check(set)
+}
+
+// Votes gives what was heard in the form that history keeps.
+func (e Evidence) Votes() []SourceVote {
+	votes := make([]SourceVote, 0, len(e.Heard))
+	for _, h := range e.Heard {
+		votes = append(votes, SourceVote{
+			Source: h.Source.ID, Operator: h.Source.Operator,
+			Authority: h.Source.Role == resolve.Authoritative,
+			Outcome:   h.Outcome, Stand: h.Stand, Lines: h.Finding.Seen.Lines(),
+			TTL: h.TTL, At: h.At, Latency: h.Latency, Detail: h.Detail, EDE: h.EDE,
+		})
+	}
+	return votes
+}
+
+// Decisive gives the answer that the decision speaks of: the first one of the
+// decision's meaning, authority before operators. Without one it is false.
+func (e Evidence) Decisive() (Heard, bool) {
+	want := judge.Good
+	meaning := e.Reference
+	switch e.Decision.Verdict {
+	case judge.Missing:
+		want, meaning = judge.Absent, rrset.Hash{}
+	case judge.Drifted:
+		want, meaning = judge.Differs, e.Decision.Meaning
+	case judge.Disagreeing:
+		return e.first(func(h Heard) bool { return h.Stand == judge.Differs || h.Stand == judge.Absent })
+	case judge.Holding, judge.Unjudged, judge.Blind:
+	}
+	return e.first(func(h Heard) bool {
+		return h.Stand == want && (e.Subject.Verified && want == judge.Good || h.Finding.Meaning == meaning)
+	})
+}
+
+// first gives the first answer that fits, authority before operators.
+func (e Evidence) first(fits func(Heard) bool) (Heard, bool) {
+	for _, role := range []resolve.Role{resolve.Authoritative, resolve.Recursive} {
+		for _, h := range e.Heard {
+			if h.Source.Role == role && fits(h) {
+				return h, true
+			}
+		}
+	}
+	return Heard{}, false
+}
+
+// Deadlines gives when the first and the last of the caches that still hold the good
+// record must let go of it, from the TTLs that they gave. They are zero if no
+// operator has the good record.
+func (e Evidence) Deadlines() (first, last time.Time) {
+	for _, h := range e.Heard {
+		if h.Stand != judge.Good || h.Source.Role != resolve.Recursive {
+			continue
+		}
+		ends := h.At.Add(time.Duration(h.TTL) * time.Second)
+		if first.IsZero() || ends.Before(first) {
+			first = ends
+		}
+		if ends.After(last) {
+			last = ends
+		}
+	}
+	return first, last
+}
+
+// Mended gives when the last of the caches that hold something wrong must let go
+// of it: for absence that is the negative TTL (RFC 2308 section 5). It is zero if
+// none does.
+func (e Evidence) Mended() time.Time {
+	var last time.Time
+	for _, h := range e.Heard {
+		if h.Source.Role != resolve.Recursive || h.Stand != judge.Differs && h.Stand != judge.Absent {
+			continue
+		}
+		if ends := h.At.Add(time.Duration(h.TTL) * time.Second); ends.After(last) {
+			last = ends
+		}
+	}
+	return last
+}
+
+// asked identifies a question to a source within a round.
+type asked struct {
+	source   string
+	question resolve.Question
+}
+
+// desk is where one round's questions go out once and its answers are kept.
+type desk struct {
+	inquiry *Inquiry
+	fresh   bool
+	mu      sync.Mutex
+	heard   map[asked]resolve.Observation
+	count   Count
+}
+
+// Count is a round in numbers.
+type Count struct {
+	// Sent questions went out; Shared ones were saved because another record asked
+	// the same; Failed ones ended without evidence.
+	Sent, Shared, Failed int
+}
+
+func (c *Count) add(o Count) {
+	c.Sent += o.Sent
+	c.Shared += o.Shared
+	c.Failed += o.Failed
+}
+
+// ask sends all queries that plan yields and that were not sent yet.
+func (d *desk) ask(ctx context.Context, plan func(yield func(resolve.Query))) {
+	var queries []resolve.Query
+	planned := map[asked]bool{}
+	plan(func(query resolve.Query) {
+		key := asked{query.Source.ID, query.Question}
+		if _, done := d.heard[key]; done || planned[key] {
+			d.count.Shared++
+			return
+		}
+		planned[key] = true
+		queries = append(queries, query)
+	})
+	d.count.Sent += len(queries)
+	if len(queries) == 0 {
+		return
+	}
+	d.inquiry.Asker.Ask(ctx, queries, func(o resolve.Observation) {
+		if d.inquiry.Observed != nil {
+			d.inquiry.Observed(o)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.heard[asked{o.Source.ID, o.Question}] = o
+		if !o.Outcome.Evidence() && o.Outcome != resolve.Elsewhere {
+			d.count.Failed++
+		}
+	})
+}
+
+func (d *desk) queryAuthority(e Evidence, yield func(resolve.Query)) {
+	for _, server := range e.Zone.Servers {
+		yield(resolve.Query{Source: server, Question: e.Subject.question(), Fresh: d.fresh})
+	}
+}
+
+func (d *desk) queryResolvers(s Subject, yield func(resolve.Query)) {
+	for _, source := range s.Resolvers {
+		yield(resolve.Query{Source: source, Question: s.question(), Fresh: d.fresh})
+	}
+}
+
+// published says whether every server of the zone that answers has the record,
+// and enough of them do; or all abstain because a CNAME leads elsewhere.
+func (d *desk) published(e Evidence) bool {
+	answered := 0
+	for _, server := range e.Zone.Servers {
+		o, ok := d.heard[asked{server.ID, e.Subject.question()}]
+		if !ok {
+			continue
+		}
+		switch hear(e.Subject, o).Stand {
+		case judge.Good, judge.Abstains:
+			answered++
+		case judge.Differs, judge.Absent:
+			return false
+		case judge.Unheard:
+		}
+	}
+	return answered*2 >= len(e.Zone.Servers)
+}

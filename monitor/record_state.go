@@ -1,0 +1,174 @@
+package monitor
+
+import (
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// RecordState is all that is remembered of one record between sweeps. It is
+// what the store keeps, and a value: the engine replaces it as a whole.
+type RecordState struct {
+	ID RecordID `json:"id"`
+	// Expectation is what the state was judged against; when the registry's differs,
+	// the record starts anew.
+	Expectation mailrec.Expectation `json:"expectation"`
+	Name        rrset.Name          `json:"name"`
+	judge.State
+	// Baseline is the exact data that was verified.
+	Baseline rrset.Set `json:"baseline,omitzero"`
+	// Seen is what the deciding sources had last when something was wrong; empty
+	// when nothing was there.
+	Seen rrset.Set `json:"seen,omitzero"`
+	// Finding is what Seen means.
+	Finding mailrec.Finding `json:"finding,omitzero"`
+	// Deadline and LastDeadline are when the first and the last caches run out of the
+	// good record; zero when nothing is lost or nobody is known to hold it.
+	Deadline     time.Time `json:"deadline,omitzero"`
+	LastDeadline time.Time `json:"last_deadline,omitzero"`
+	// OldTTL is the last TTL in seconds that the authority gave for the good record.
+	OldTTL uint32 `json:"old_ttl,omitempty"`
+	// Incident is the alert that is open; nil if none is.
+	Incident *Incident `json:"incident,omitempty"`
+}
+
+// AlertName is the name of an alert; it is a label and never changes its meaning.
+type AlertName string
+
+// The alerts about records.
+const (
+	AlertDrifted      AlertName = "RecordDrifted"
+	AlertMissing      AlertName = "RecordMissing"
+	AlertDisagreement AlertName = "RecordDisagreement"
+	AlertOverdue      AlertName = "VerificationOverdue"
+	// AlertBlind is about the monitor itself.
+	AlertBlind AlertName = "MonitorBlind"
+	// AlertWatchdog always fires.
+	AlertWatchdog AlertName = "Watchdog"
+)
+
+// Incident is one alert from its first firing to its end. It is written in the
+// same transaction as the transition that opened or closed it, so that whatever is
+// told is on disk, and whatever is on disk as open is told again after a restart.
+type Incident struct {
+	ID   RecordID  `json:"id"`
+	Name AlertName `json:"name"`
+	// Value tells incidents of one name on one record apart: the short hash of what a
+	// drifted record says. Empty for other alerts.
+	Value string `json:"value,omitempty"`
+	// Opened is when it began firing; Closed when it ended, zero while it is open.
+	Opened time.Time `json:"opened"`
+	Closed time.Time `json:"closed,omitzero"`
+	// Why says how it ended: "recovered", "replaced", "removed".
+	Why string `json:"why,omitempty"`
+	// Facts are what there is to tell.
+	Facts Facts `json:"facts"`
+}
+
+// Open says whether the incident still lasts.
+func (i *Incident) Open() bool { return i.Closed.IsZero() }
+
+// Facts are what an alert tells, as data; package alert finds the words.
+type Facts struct {
+	Kind    mailrec.Kind      `json:"kind"`
+	Owner   rrset.Name        `json:"owner"`
+	Type    rrset.Type        `json:"type"`
+	Service string            `json:"service,omitempty"`
+	Purpose string            `json:"purpose,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	// Was is the verified data, Is what is there instead.
+	Was     rrset.Set       `json:"was,omitzero"`
+	Is      rrset.Set       `json:"is,omitzero"`
+	Finding mailrec.Finding `json:"finding,omitzero"`
+	// Stage, Decision and Votes say how far it has come and who says so.
+	Stage    judge.Stage    `json:"stage"`
+	Decision judge.Decision `json:"decision"`
+	Votes    []SourceVote   `json:"votes,omitempty"`
+	// Deadline and LastDeadline are when the first and the last caches run out of the
+	// good record; zero if nobody is known to hold it.
+	Deadline     time.Time `json:"deadline,omitzero"`
+	LastDeadline time.Time `json:"last_deadline,omitzero"`
+	// Publish is what mends it.
+	Publish []PublishLine `json:"publish,omitempty"`
+	// Waiting is how long an overdue record has been waited for.
+	Waiting time.Duration `json:"waiting_ns,omitempty"`
+	// Reason is what keeps the monitor itself from seeing.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Transition is a change in a record's life, with the evidence for it. It is
+// what history shows and alerts speak of.
+type Transition struct {
+	// Seq counts up over all transitions of a store; set by the store.
+	Seq uint64   `json:"seq"`
+	ID  RecordID `json:"id"`
+	judge.Transition
+	// Old is what was there before: the baseline, or the value last told. New is what is there now.
+	Old rrset.Set `json:"old,omitzero"`
+	New rrset.Set `json:"new,omitzero"`
+	// Finding is what New means.
+	Finding mailrec.Finding `json:"finding,omitzero"`
+	// Decision holds the numbers; Votes who said what.
+	Decision judge.Decision `json:"decision"`
+	Votes    []SourceVote   `json:"votes,omitempty"`
+	// Deadline is when the first caches run out of the good record; zero if unknown.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// By and Why are set when a person caused it (registered, accepted, removed).
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
+}
+
+// SourceVote is what one source said about one record, as kept in history.
+type SourceVote struct {
+	Source   string           `json:"source"`
+	Operator resolve.Operator `json:"operator,omitempty"`
+	// Authority is true for the zone's own servers.
+	Authority bool            `json:"authority,omitempty"`
+	Outcome   resolve.Outcome `json:"outcome"`
+	Stand     judge.Stand     `json:"stand"`
+	// Lines is the record as this source gave it, for people.
+	Lines []string `json:"lines,omitempty"`
+	// TTL in seconds, as given.
+	TTL     uint32        `json:"ttl"`
+	At      time.Time     `json:"at"`
+	Latency time.Duration `json:"latency_ns"`
+	Detail  string        `json:"detail,omitempty"`
+	EDE     []resolve.EDE `json:"ede,omitempty"`
+}
+
+// Interval begins when a source first gave an answer and lasts until the next
+// one of the same record and source begins. Only evidence makes intervals.
+type Interval struct {
+	ID      RecordID        `json:"id"`
+	Source  string          `json:"source"`
+	From    time.Time       `json:"from"`
+	Outcome resolve.Outcome `json:"outcome"`
+	// Set is the exact data; empty for absence. The store keeps each content once.
+	Set rrset.Set `json:"set,omitzero"`
+	TTL uint32    `json:"ttl"`
+}
+
+// SweepSummary is one sweep in numbers.
+type SweepSummary struct {
+	Group    string        `json:"group"`
+	Started  time.Time     `json:"started"`
+	Duration time.Duration `json:"duration_ns"`
+	Domains  int           `json:"domains"`
+	Records  int           `json:"records"`
+	// Questions were sent; Shared were saved because another record asked the same.
+	Questions int `json:"questions"`
+	Shared    int `json:"shared"`
+	// Failures is how many questions ended without evidence.
+	Failures int `json:"failures"`
+	// Blind records had too little evidence; Transitions happened.
+	Blind       int `json:"blind"`
+	Transitions int `json:"transitions"`
+	// Distrusted says why nothing in this sweep counts; empty for a good sweep.
+	Distrusted string `json:"distrusted,omitempty"`
+}
+
+// Good says whether the sweep can be relied on.
+func (s SweepSummary) Good() bool { return s.Distrusted == "" }

@@ -1,0 +1,25 @@
+package resolve
+
+import "context"
+
+// Query is one question for one source.
+type Query struct {
+	Source   *Source
+	Question Question
+	// Fresh asks in another way than the time before: a new source port, TCP, the
+	// source's next address. Used to confirm what a first answer said.
+	Fresh bool
+}
+
+// Asker answers batches of queries. The shape is a batch with a callback, not
+// a call a question, so that an implementation may share sockets, pipeline
+// questions and pace each source without a goroutine or a timer a question.
+//
+// Ask calls emit exactly once for every query, in any order, from any
+// goroutine but never from two at a time, and returns when all are done. A
+// slow source does not hold up the others. When ctx ends, what is still open is emitted as Local at
+// once. Ask may be called by several goroutines; the rate and window of a
+// source hold over all calls.
+type Asker interface {
+	Ask(ctx context.Context, queries []Query, emit func(Observation))
+}

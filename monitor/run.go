@@ -1,0 +1,166 @@
+package monitor
+
+import (
+	"context"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+const (
+	// lookEvery is how often the wall clock is compared with what is due. Go's timers
+	// run on the monotonic clock, which stops while a machine is suspended.
+	lookEvery = 30 * time.Second
+	// defaultResend is how often open incidents are told again.
+	defaultResend = time.Minute
+)
+
+// Run sweeps every group once, then on schedule, until ctx ends. It returns
+// when all that it started has ended.
+func (e *Engine) Run(ctx context.Context) error {
+	e.mu.Lock()
+	e.running = ctx
+	e.mu.Unlock()
+	e.background(e.tellAll)
+	for _, name := range sortedKeys(e.currentSettings().Groups) {
+		e.startSweep(name)
+	}
+	for ctx.Err() == nil {
+		e.keepTime(ctx, e.currentSettings())
+	}
+	e.mu.Lock()
+	e.running = nil
+	e.mu.Unlock()
+	e.work.Wait()
+	return nil
+}
+
+// background runs work under the context of Run, if it runs.
+func (e *Engine) background(work func(ctx context.Context)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if ctx := e.running; ctx != nil {
+		e.work.Go(func() { work(ctx) })
+	}
+}
+
+func (e *Engine) currentSettings() *Settings {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.settings
+}
+
+// keepTime runs the cron entries of settings until ctx ends or the settings are
+// replaced.
+func (e *Engine) keepTime(ctx context.Context, settings *Settings) {
+	clock := cron.New(cron.WithLocation(time.UTC))
+	for name, group := range settings.Groups {
+		clock.Schedule(group.Schedule, cron.FuncJob(func() { e.startSweep(name) }))
+	}
+	e.noteNext(settings, sortedKeys(settings.Groups)...)
+	clock.Start()
+	defer func() { <-clock.Stop().Done() }()
+
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var recheck <-chan time.Time
+	if settings.Recheck > 0 {
+		t := time.NewTicker(settings.Recheck)
+		defer t.Stop()
+		recheck = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.reschedule:
+			if e.currentSettings() != settings {
+				return
+			}
+		case <-look.C:
+			e.catchUp(settings)
+		case <-recheck:
+			e.background(e.recheck)
+		}
+	}
+}
+
+// noteNext writes down when the groups are due next, by the wall clock.
+func (e *Engine) noteNext(settings *Settings, groups ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, name := range groups {
+		// Round strips the monotonic reading.
+		e.next[name] = settings.Groups[name].Schedule.Next(time.Now().Round(0)).Round(0)
+	}
+	e.generation.Add(1)
+}
+
+// catchUp starts the sweeps that were due while the machine slept: one each,
+// however many were missed.
+func (e *Engine) catchUp(settings *Settings) {
+	now := time.Now().Round(0)
+	e.mu.Lock()
+	var late []string
+	for name, due := range e.next {
+		if _, ok := settings.Groups[name]; ok && now.Sub(due) > lookEvery && !e.sweeping[name] {
+			late = append(late, name)
+		}
+	}
+	e.mu.Unlock()
+	for _, name := range late {
+		e.log.Warn("sweep was missed, catching up", "group", name)
+		e.startSweep(name)
+	}
+}
+
+// startSweep begins a sweep of a group in the background, unless one runs.
+func (e *Engine) startSweep(name string) {
+	e.noteNext(e.currentSettings(), name)
+	e.mu.Lock()
+	if e.sweeping[name] {
+		e.mu.Unlock()
+		e.log.Warn("sweep skipped: the one before still runs", "group", name)
+		return
+	}
+	e.sweeping[name] = true
+	var domains []*Domain
+	for _, d := range e.domains {
+		if d.Schedule() == name {
+			domains = append(domains, d)
+		}
+	}
+	e.mu.Unlock()
+	done := func() {
+		e.mu.Lock()
+		delete(e.sweeping, name)
+		e.mu.Unlock()
+	}
+	e.background(func(ctx context.Context) {
+		defer done()
+		if err := e.sweepDomains(ctx, name, domains, all); err != nil && ctx.Err() == nil {
+			e.log.Error("sweep failed", "group", name, "err", err)
+		}
+	})
+}
+
+// recheck asks between sweeps about what is not settled: pending, overdue,
+// suspected and bad records.
+func (e *Engine) recheck(ctx context.Context) {
+	e.mu.Lock()
+	unsettled := map[string][]*Domain{}
+	for _, d := range e.domains {
+		for _, r := range d.Records {
+			if s := e.states[RecordID{d.Name, r.Key}]; s != nil && needsAttention(s) {
+				unsettled[d.Schedule()] = append(unsettled[d.Schedule()], d)
+				break
+			}
+		}
+	}
+	e.mu.Unlock()
+	for _, group := range sortedKeys(unsettled) {
+		if err := e.sweepDomains(ctx, "", unsettled[group], needsAttention); err != nil && ctx.Err() == nil {
+			e.log.Error("recheck failed", "group", group, "err", err)
+		}
+	}
+}

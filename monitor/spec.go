@@ -1,0 +1,178 @@
+package monitor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/preset"
+	"maildrift/monitor/rrset"
+)
+
+// labelName is what Prometheus and Alertmanager accept as a label name.
+var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// reservedLabels are set by maildrift itself.
+var reservedLabels = []string{"alertname", "domain", "record", "kind", "service", "severity", "impact", "value"}
+
+// Resolve makes the domain that a spec describes: its name in canonical form
+// and all records that it must publish. An error is a *FieldError.
+func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
+	name, err := rrset.ParseName(s.Domain)
+	if err != nil {
+		return nil, fieldErr("domain", err)
+	}
+	if name == rrset.Root || name.Labels() < 2 {
+		return nil, fieldErr("domain", fmt.Errorf("%q is a top-level domain: name the domain that sends mail", s.Domain))
+	}
+	for _, label := range sortedKeys(s.Labels) {
+		if !labelName.MatchString(label) || strings.HasPrefix(label, "__") {
+			return nil, fieldErr("labels."+label, errors.New("a label name has letters, digits and _ and does not begin with a digit"))
+		}
+		if slices.Contains(reservedLabels, label) {
+			return nil, fieldErr("labels."+label, errors.New("maildrift sets this label itself: choose another name"))
+		}
+	}
+	d := &Domain{Name: name, Spec: s}
+	records, err := s.presetRecords(name, presets)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range s.Expect {
+		r, err := e.record(name)
+		if err != nil {
+			var field *FieldError
+			if errors.As(err, &field) {
+				return nil, fieldErr(fmt.Sprintf("expect[%d].%s", i, field.Path), field.Err)
+			}
+			return nil, fieldErr(fmt.Sprintf("expect[%d]", i), err)
+		}
+		if slices.ContainsFunc(s.Expect[:i], func(o ExpectSpec) bool { p, err := o.record(name); return err == nil && p.Key == r.Key }) {
+			return nil, fieldErr(fmt.Sprintf("expect[%d].key", i), fmt.Errorf("%q is used twice in this domain: give one of them another key", r.Key))
+		}
+		records[r.Key] = r
+	}
+	if len(records) == 0 {
+		return nil, fieldErr("expect", errors.New("nothing to watch: name a service, or list the records to expect"))
+	}
+	for _, key := range sortedKeys(records) {
+		d.Records = append(d.Records, records[key])
+	}
+	return d, nil
+}
+
+func (s Spec) presetRecords(name rrset.Name, presets preset.Set) (map[string]Record, error) {
+	records := map[string]Record{}
+	p, err := presets.Get(cmp.Or(s.Service, "custom"))
+	if err != nil {
+		return nil, fieldErr("service", err)
+	}
+	expected, err := p.Expand(name, s.Params)
+	if err != nil {
+		return nil, fieldErr("params", err)
+	}
+	for _, e := range expected {
+		r := Record{Key: e.Key, Name: e.Name, Expectation: e.Expectation, Purpose: e.Purpose}
+		for _, line := range e.Publish {
+			r.Publish = append(r.Publish, PublishLine{Name: line.Name, Type: line.Type, Value: line.Value, Placeholder: line.Placeholder})
+		}
+		records[e.Key] = r
+	}
+	return records, nil
+}
+
+// record makes the record that an explicit expectation describes.
+func (e ExpectSpec) record(domain rrset.Name) (Record, error) {
+	host := e.Host
+	if host == "" {
+		host = usualHost(e.Kind)
+	}
+	if host == "" {
+		return Record{}, fieldErr("host", fmt.Errorf("a %s record needs its host, for example selector1._domainkey", e.Kind))
+	}
+	name, err := ownerName(domain, host)
+	if err != nil {
+		return Record{}, fieldErr("host", err)
+	}
+	match, err := e.match()
+	if err != nil {
+		return Record{}, fieldErr("match", err)
+	}
+	r := Record{
+		Key: cmp.Or(e.Key, recordKey(e.Kind, host)), Name: name,
+		Expectation: mailrec.Expectation{Kind: e.Kind, Match: match, Want: e.Value, AllowInvalid: e.AllowInvalid},
+	}
+	if err := r.Validate(); err != nil {
+		return Record{}, fieldErr("value", err)
+	}
+	if match == mailrec.Equal {
+		for _, v := range e.Value {
+			r.Publish = append(r.Publish, PublishLine{Name: name, Type: e.Kind.Type(), Value: v})
+		}
+	}
+	return r, nil
+}
+
+func (e ExpectSpec) match() (mailrec.Match, error) {
+	if e.Match == "" {
+		if len(e.Value) > 0 {
+			return mailrec.Equal, nil
+		}
+		return mailrec.Captured, nil
+	}
+	var m mailrec.Match
+	if err := m.UnmarshalText([]byte(e.Match)); err != nil {
+		return m, err
+	}
+	if len(e.Value) == 0 && (m == mailrec.Equal || m == mailrec.Contains) {
+		return m, fmt.Errorf("%s needs a value to compare with", m)
+	}
+	return m, nil
+}
+
+// ownerName places a host below the domain, or takes it as it is when it ends
+// in a dot.
+func ownerName(domain rrset.Name, host string) (rrset.Name, error) {
+	if strings.HasSuffix(host, ".") {
+		return rrset.ParseName(host)
+	}
+	if host == "@" {
+		return domain, nil
+	}
+	return rrset.ParseName(host + "." + string(domain))
+}
+
+// usualHost is where records of a kind live when nobody says otherwise.
+func usualHost(k mailrec.Kind) string {
+	switch k {
+	case mailrec.DMARC:
+		return "_dmarc"
+	case mailrec.MTASTS:
+		return "_mta-sts"
+	case mailrec.TLSRPT:
+		return "_smtp._tls"
+	case mailrec.BIMI:
+		return "default._bimi"
+	case mailrec.DKIM, mailrec.CNAME:
+		return ""
+	case mailrec.Ownership, mailrec.SPF, mailrec.MX, mailrec.NS, mailrec.TXT, mailrec.A, mailrec.AAAA, mailrec.PTR:
+	}
+	return "@"
+}
+
+// recordKey names a record by its kind, and by its host where a domain may have several
+// of the kind: "spf", "dkim:s1", "cname:em123".
+func recordKey(k mailrec.Kind, host string) string {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == usualHost(k) {
+		return k.String()
+	}
+	if k == mailrec.DKIM {
+		host = strings.TrimSuffix(host, "._domainkey")
+	}
+	return k.String() + ":" + host
+}

@@ -1,0 +1,324 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// maxRounds bounds how often a sweep asks about one record: the first look, one at
+// once, one after the wait, and as many for a change of mind.
+const maxRounds = 6
+
+// job is one record on its way through a sweep. Its state is a copy that
+// nobody else writes: the domain is claimed.
+type job struct {
+	subject     Subject
+	before      *RecordState
+	state       RecordState
+	evidence    Evidence
+	transitions []Transition
+	again       judge.Again
+	// turned says that a verified, holding record went bad in this sweep.
+	turned bool
+}
+
+// all takes every record into a sweep.
+func all(*RecordState) bool { return true }
+
+// needsAttention takes the records that are not settled.
+func needsAttention(s *RecordState) bool {
+	return s.Phase != judge.Verified || s.Verdict != judge.Holding || s.Suspicion.Sightings > 0
+}
+
+// sweepDomains asks about the wanted records of domains, confirms what seems to
+// have changed, commits and tells. A sweep of a whole group is named after it, a
+// check of single domains has no name. It returns an error if ctx ended or
+// nothing could be committed; then nothing has changed.
+func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
+	names := e.claim(domains)
+	defer e.release(names)
+	settings := e.currentSettings()
+	sw := &sweep{
+		engine: e, settings: settings, summary: SweepSummary{Group: group, Started: time.Now(), Domains: len(domains)},
+		inquiry: &Inquiry{Asker: e.o.Asker, Rules: settings.Rules},
+	}
+	if settings.AskAuthority {
+		sw.inquiry.Authorities = e.o.Authorities
+	}
+	if e.o.Meter != nil {
+		sw.inquiry.Observed = e.o.Meter.Observed
+	}
+	sw.jobs = e.jobs(names, settings, wanted)
+	sw.summary.Records = len(sw.jobs)
+	if err := sw.run(ctx); err != nil {
+		return err
+	}
+	return e.finish(ctx, sw)
+}
+
+// claim waits until none of the domains is in another sweep, and takes those
+// that are still registered.
+func (e *Engine) claim(domains []*Domain) []rrset.Name {
+	names := make([]rrset.Name, 0, len(domains))
+	for _, d := range domains {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for slices.ContainsFunc(names, func(n rrset.Name) bool { return e.busy[n] }) {
+		e.freed.Wait()
+	}
+	for _, n := range names {
+		e.busy[n] = true
+	}
+	return names
+}
+
+func (e *Engine) release(names []rrset.Name) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, n := range names {
+		delete(e.busy, n)
+	}
+	e.freed.Broadcast()
+}
+
+// jobs makes a job of each wanted record of the claimed domains.
+func (e *Engine) jobs(names []rrset.Name, settings *Settings, wanted func(*RecordState) bool) []*job {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var jobs []*job
+	for _, name := range names {
+		d, ok := e.domains[name]
+		if !ok {
+			continue
+		}
+		group := settings.Groups[d.Schedule()]
+		for _, r := range d.Records {
+			s := e.states[RecordID{name, r.Key}]
+			if s == nil || !wanted(s) {
+				continue
+			}
+			jobs = append(jobs, &job{before: s, state: *s, subject: Subject{
+				Domain: d, Record: r, Resolvers: group.Resolvers,
+				Baseline: s.Baseline, Verified: s.Phase == judge.Verified,
+			}})
+		}
+	}
+	return jobs
+}
+
+// sweep is one pass over some records.
+type sweep struct {
+	engine   *Engine
+	settings *Settings
+	inquiry  *Inquiry
+	jobs     []*job
+	summary  SweepSummary
+	count    Count
+	// gated says that the gate holds this sweep's transitions back.
+	gated bool
+}
+
+// run asks and judges until nothing is left to confirm.
+func (sw *sweep) run(ctx context.Context) error {
+	tasted := sw.inquiry.taste(ctx, sw.resolvers(), sw.settings.Canaries)
+	sw.count.add(tasted.count)
+	sw.summary.Distrusted = tasted.distrusted
+	open := sw.jobs
+	if sw.summary.Distrusted != "" {
+		open = nil
+	}
+	for round := range maxRounds {
+		if len(open) == 0 {
+			break
+		}
+		sw.round(ctx, open, tasted.tainted, round > 0)
+		var err error
+		if open, err = waitForAgain(ctx, open); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("sweep given up: %w", ctx.Err())
+	}
+	sw.doubt()
+	return nil
+}
+
+// resolvers gives all sources that the sweep's records are asked of, and those of its
+// group if it has no records.
+func (sw *sweep) resolvers() []*resolve.Source {
+	byID := map[string]*resolve.Source{}
+	for _, r := range sw.settings.Groups[sw.summary.Group].Resolvers {
+		byID[r.ID] = r
+	}
+	for _, j := range sw.jobs {
+		for _, r := range j.subject.Resolvers {
+			byID[r.ID] = r
+		}
+	}
+	var out []*resolve.Source
+	for _, id := range sortedKeys(byID) {
+		out = append(out, byID[id])
+	}
+	return out
+}
+
+// round asks about the open jobs once and takes each a step further.
+func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Operator]string, fresh bool) {
+	subjects := make([]Subject, len(open))
+	for i, j := range open {
+		subjects[i] = j.subject
+	}
+	evidence, count := sw.inquiry.Round(ctx, subjects, tainted, fresh)
+	sw.count.add(count)
+	if ctx.Err() != nil {
+		return // what was not heard because we stop is no evidence of anything
+	}
+	now := time.Now()
+	for i, j := range open {
+		j.evidence = evidence[i]
+		j.step(now, sw.settings.Rules)
+	}
+}
+
+// waitForAgain keeps the jobs that want to be asked again and waits until they
+// are due.
+func waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) {
+	var open []*job
+	var due time.Time
+	for _, j := range jobs {
+		if !j.again.Wanted {
+			continue
+		}
+		open = append(open, j)
+		if j.again.At.After(due) {
+			due = j.again.At
+		}
+	}
+	if len(open) > 0 && !sleep(ctx, time.Until(due)) {
+		return nil, fmt.Errorf("sweep given up: %w", ctx.Err())
+	}
+	return open, nil
+}
+
+// doubt asks whether the sweep as a whole can be believed.
+func (sw *sweep) doubt() {
+	var verified, blind, turned int
+	for _, j := range sw.jobs {
+		if j.before.Phase != judge.Verified {
+			continue
+		}
+		verified++
+		if j.evidence.Decision.Verdict == judge.Blind {
+			blind++
+		}
+		if j.turned {
+			turned++
+		}
+	}
+	sw.summary.Blind = blind
+	gate := sw.settings.Gate
+	switch {
+	case sw.summary.Distrusted != "":
+	case blind >= max(gate.MinRecords, 1) && blind*2 > verified:
+		sw.summary.Distrusted = fmt.Sprintf("%d of %d records could not be judged: too few sources answered", blind, verified)
+	case gate.Closed(turned, verified) && !sw.engine.gateOpens(gate.Hold):
+		sw.gated = true
+		sw.summary.Distrusted = fmt.Sprintf("%d of %d records turned bad at once, which is more likely our fault than theirs; held back until it lasts for %s",
+			turned, verified, gate.Hold)
+	}
+}
+
+// step takes the job's state over its evidence.
+func (j *job) step(now time.Time, rules judge.Rules) {
+	before := j.state.Position()
+	var moves []judge.Transition
+	j.state.State, moves, j.again = judge.Step(j.state.State, j.evidence.Decision, now, rules)
+	if before.Verdict == judge.Holding && len(moves) > 0 && j.state.Verdict != judge.Holding {
+		j.turned = true
+	}
+	j.remember(before)
+	for _, move := range moves {
+		j.transitions = append(j.transitions, j.tell(move))
+	}
+	if before.Phase != judge.Verified && j.state.Phase == judge.Verified {
+		j.subject.Verified, j.subject.Baseline = true, j.state.Baseline
+	}
+}
+
+// remember keeps what the deciding sources have. The verified data becomes the
+// baseline at the moment of verification and stays it.
+func (j *job) remember(before judge.Position) {
+	d := j.evidence.Decision
+	heard, ok := j.evidence.Decisive()
+	switch {
+	case before.Phase != judge.Verified && j.state.Phase == judge.Verified && ok:
+		j.state.Baseline = heard.Finding.Seen
+		j.state.OldTTL = heard.TTL
+	case j.state.Phase != judge.Verified:
+		j.rememberWaiting()
+	case d.Verdict == judge.Blind:
+	case j.state.Verdict == judge.Holding && d.Verdict == judge.Holding:
+		j.state.Seen, j.state.Finding = rrset.Set{}, heard.Finding
+		j.state.Finding.Seen = rrset.Set{}
+		j.state.Deadline, j.state.LastDeadline = time.Time{}, time.Time{}
+		if d.Authority == judge.AuthorityGood && ok {
+			j.state.OldTTL = heard.TTL
+		}
+	case d.Verdict == j.state.Verdict && d.Meaning == j.state.Meaning && ok:
+		j.state.Seen, j.state.Finding = heard.Finding.Seen, heard.Finding
+		j.rememberDeadline()
+	case j.state.Stage == judge.Recovering:
+		j.state.Deadline, j.state.LastDeadline = time.Time{}, j.evidence.Mended()
+	}
+}
+
+// rememberWaiting keeps what is published instead of what was asked for, to be
+// shown to whoever waits.
+func (j *job) rememberWaiting() {
+	h, ok := j.evidence.first(func(h Heard) bool { return h.Stand == judge.Differs || h.Stand == judge.Absent })
+	if !ok {
+		h, ok = j.evidence.first(func(h Heard) bool { return h.Stand == judge.Good })
+	}
+	if ok {
+		j.state.Seen, j.state.Finding = h.Finding.Seen, h.Finding
+	}
+}
+
+// rememberDeadline keeps the earliest moment at which a cache runs out of the
+// good record, and the latest.
+func (j *job) rememberDeadline() {
+	first, last := j.evidence.Deadlines()
+	if j.state.Deadline.IsZero() || !first.IsZero() && first.Before(j.state.Deadline) {
+		j.state.Deadline = first
+	}
+	if last.After(j.state.LastDeadline) {
+		j.state.LastDeadline = last
+	}
+}
+
+// tell makes the transition that history keeps of a move.
+func (j *job) tell(move judge.Transition) Transition {
+	t := Transition{
+		ID: j.state.ID, Transition: move, Old: j.before.Baseline, New: j.state.Seen,
+		Finding: j.state.Finding, Decision: j.evidence.Decision, Votes: j.evidence.Votes(), Deadline: j.state.Deadline,
+	}
+	switch {
+	case move.Value:
+		t.Old = j.before.Seen
+	case move.To.Verdict == judge.Holding && move.From.Phase == judge.Verified:
+		t.Old, t.New = j.before.Seen, j.state.Baseline
+	case move.To.Phase == judge.Verified && move.From.Phase != judge.Verified:
+		t.Old, t.New = rrset.Set{}, j.state.Baseline
+	}
+	return t
+}

@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"cmp"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -51,6 +53,16 @@ type ExpectSpec struct {
 
 // StringList is a list of strings that may be written as one string.
 type StringList []string
+
+// UnmarshalJSON reads a list, or one string.
+func (l *StringList) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*l = StringList{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(l))
+}
 
 // Origin is where a domain was registered.
 type Origin struct {
@@ -136,22 +148,10 @@ func (id RecordID) String() string { return string(id.Domain) + "/" + id.Key }
 
 // Compare orders IDs by domain, then key.
 func (id RecordID) Compare(o RecordID) int {
-	if id.Domain != o.Domain {
-		if id.Domain < o.Domain {
-			return -1
-		}
-		return 1
-	}
-	switch {
-	case id.Key < o.Key:
-		return -1
-	case id.Key > o.Key:
-		return 1
-	}
-	return 0
+	return cmp.Or(cmp.Compare(id.Domain, o.Domain), cmp.Compare(id.Key, o.Key))
 }
 
 // sortedKeys gives the keys of a map in order, so that texts are stable.
-func sortedKeys[V any](m map[string]V) []string {
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return slices.Sorted(maps.Keys(m))
 }

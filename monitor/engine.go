@@ -1,7 +1,9 @@
 package monitor
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -198,7 +201,7 @@ func (e *Engine) planDomain(d *Domain, batch *Batch, now time.Time) {
 	for _, r := range d.Records {
 		id := RecordID{d.Name, r.Key}
 		state, ok := e.states[id]
-		if ok && state.Name == r.Name && state.Expectation.Same(r.Expectation) {
+		if ok && state.Name == r.Name && sameExpectation(state.Expectation, r.Expectation) {
 			continue
 		}
 		if ok && state.Incident != nil {
@@ -208,6 +211,14 @@ func (e *Engine) planDomain(d *Domain, batch *Batch, now time.Time) {
 		fresh.Registered, fresh.Since = now, now
 		batch.States = append(batch.States, fresh)
 	}
+}
+
+// sameExpectation compares as the store would read them back, where an empty
+// list and none are the same.
+func sameExpectation(a, b mailrec.Expectation) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // planRemoval forgets a record. The caller holds mu.

@@ -47,7 +47,7 @@ func (j *job) incidents(now time.Time) []Incident {
 	switch {
 	case !wanted:
 	case open == nil:
-		j.state.Incident = &Incident{ID: j.state.ID, Name: name, Value: value, Opened: now, Facts: j.facts(now)}
+		j.state.Incident = &Incident{ID: j.state.ID, Name: name, Value: value, Impact: j.state.Finding.Impact, Opened: now, Facts: j.facts(now)}
 		out = append(out, *j.state.Incident)
 	case j.newsFor(open):
 		updated := *open
@@ -90,20 +90,25 @@ func closeIncident(i Incident, now time.Time, why string) Incident {
 	return i
 }
 
-// tellAll hands all open and lately closed incidents to the notifier: at
-// start, whenever something changed, and regularly.
-func (e *Engine) tellAll(ctx context.Context) {
+// Tell hands all open and lately closed incidents to the notifier once. A daemon
+// calls it before Run, so that the notifier has them all before it speaks.
+func (e *Engine) Tell(ctx context.Context) error {
+	err := e.o.Notifier.Notify(ctx, e.toTell(time.Now()))
+	e.delivering.Store(err == nil)
+	if e.o.Meter != nil {
+		e.o.Meter.Notified(err)
+	}
+	return err
+}
+
+// keepTelling calls Tell at start, whenever something changed, and regularly.
+func (e *Engine) keepTelling(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := e.o.Notifier.Notify(ctx, e.toTell(time.Now()))
-		e.delivering.Store(err == nil)
-		if e.o.Meter != nil {
-			e.o.Meter.Notified(err)
-		}
 		wait := e.currentSettings().Resend
 		if wait <= 0 {
 			wait = defaultResend
 		}
-		if err != nil && ctx.Err() == nil {
+		if err := e.Tell(ctx); err != nil && ctx.Err() == nil {
 			e.log.Error("notifier does not take incidents", "err", err)
 			wait = min(wait, 5*time.Second)
 		}

@@ -357,3 +357,8 @@ func (d *desk) published(e Evidence) bool {
 	}
 	return answered*2 >= len(e.Zone.Servers)
 }
+
+// FirstHeard gives the first answer that is evidence, authority before operators.
+func (e Evidence) FirstHeard() (Heard, bool) {
+	return e.first(func(h Heard) bool { return h.Outcome.Evidence() })
+}

@@ -59,6 +59,9 @@ type Incident struct {
 	// Value tells incidents of one name on one record apart: the short hash of what a
 	// drifted record says. Empty for other alerts.
 	Value string `json:"value,omitempty"`
+	// Impact is what receivers would do, as judged when the incident was opened. It is a label
+	// of the alert and so stays what it was.
+	Impact mailrec.Impact `json:"impact"`
 	// Opened is when it began firing; Closed when it ended, zero while it is open.
 	Opened time.Time `json:"opened"`
 	Closed time.Time `json:"closed,omitzero"`

@@ -21,7 +21,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.running = ctx
 	e.mu.Unlock()
-	e.background(e.tellAll)
+	e.background(e.keepTelling)
 	for _, name := range sortedKeys(e.currentSettings().Groups) {
 		e.startSweep(name)
 	}

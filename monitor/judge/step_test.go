@@ -174,7 +174,7 @@ func TestAskingAgainWithOtherRules(t *testing.T) {
 	if _, moves, _ := Step(s, gone, start, many); len(moves) != 1 {
 		t.Errorf("the fourth confirmation did not count: %v", moves)
 	}
-	s, _, again := Step(verified(), decide("gggaaa", "gg"), start, quick)
+	s, _, _ = Step(verified(), decide("gggaaa", "gg"), start, quick)
 	s, _, _ = Step(s, decide("gggaaa", "gg"), start, quick)
 	_, moves, again := Step(s, decide("gggaaa", "gg"), start.Add(time.Minute), quick)
 	if again.Wanted || len(moves) != 0 {

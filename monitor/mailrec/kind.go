@@ -70,11 +70,51 @@ func Kinds() []Kind {
 	return all
 }
 
+// family is how the records of some kinds are held against an expectation.
+type family interface {
+	// selects gives the records of the kind in an answer.
+	selects(e Expectation, set rrset.Set) rrset.Set
+	// check judges an answer without a baseline, compare with one.
+	check(e Expectation, set rrset.Set) Finding
+	compare(e Expectation, baseline, set rrset.Set) Finding
+	// validate checks one set of wanted values.
+	validate(e Expectation, want []string) error
+}
+
 // String gives the name that configuration, labels and texts use.
 func (k Kind) String() string { return kinds[k].name }
 
 // Type is the RR type in which records of this kind are published.
 func (k Kind) Type() rrset.Type { return kinds[k].typ }
+
+// family gives the rules by which records of this kind are judged.
+func (k Kind) family() family {
+	switch k {
+	case SPF:
+		return single{spf{}}
+	case DKIM:
+		return single{dkim{}}
+	case DMARC:
+		return single{dmarc{}}
+	case MTASTS:
+		return single{mtaSTS{}}
+	case TLSRPT:
+		return single{tlsRPT{}}
+	case BIMI:
+		return single{bimi{}}
+	case MX:
+		return members{exchanges{}}
+	case CNAME, NS, PTR:
+		return members{hosts{k}}
+	case A, AAAA:
+		return members{addresses{k}}
+	case Ownership:
+		return tokens{ownership{}}
+	case TXT:
+		return tokens{otherText{}}
+	}
+	return tokens{otherText{}}
+}
 
 // MarshalText writes the name.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

@@ -104,7 +104,7 @@ func TestJSONKeepsBytes(t *testing.T) {
 	if err := json.Unmarshal(b, &out); err != nil || !in.Equal(out) {
 		t.Errorf("%s came back as %v, %v", b, out, err)
 	}
-	var h, back Hash = in.Hash(), Hash{}
+	h, back := in.Hash(), Hash{}
 	text, _ := h.MarshalText()
 	if err := back.UnmarshalText(text); err != nil || back != h {
 		t.Errorf("hash %s came back as %s, %v", text, back, err)

@@ -1,0 +1,116 @@
+package alert
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	amalert "github.com/prometheus/alertmanager/alert"
+	"github.com/prometheus/alertmanager/notify"
+)
+
+// sendTimeout bounds one attempt to reach a receiver. Alertmanager alone lets
+// an attempt hang until the group's next turn, minutes later.
+const sendTimeout = 30 * time.Second
+
+// Delivery is how one integration of a receiver fares: what a page or an alert
+// about failing notifications needs to know.
+type Delivery struct {
+	Receiver     string    // name in the configuration
+	Integration  string    // kind and position, "webhook[0]"
+	LastSuccess  time.Time // zero: nothing sent since the start
+	FailingSince time.Time // first failure after the last success; zero: not failing
+	LastError    string    // of the last attempt, without URLs; empty: not failing
+}
+
+// deliveries collects the outcome of every attempt, over reloads.
+type deliveries struct {
+	mu sync.Mutex
+	by map[string]Delivery
+}
+
+// watch wraps the integrations of a configuration so that their outcomes are
+// noted, and forgets integrations that are no longer configured.
+func (d *deliveries) watch(receivers map[string][]notify.Integration) map[string][]notify.Integration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := d.by
+	d.by = make(map[string]Delivery)
+	out := make(map[string][]notify.Integration, len(receivers))
+	for name, integrations := range receivers {
+		out[name] = make([]notify.Integration, 0, len(integrations))
+		for i := range integrations {
+			it := &integrations[i]
+			w := &watched{Integration: it, key: name + "\xff" + it.String(), to: d}
+			out[name] = append(out[name], notify.NewIntegration(w, it, it.Name(), it.Index(), name))
+			d.by[w.key] = cmp.Or(known[w.key], Delivery{Receiver: name, Integration: it.String()})
+		}
+	}
+	return out
+}
+
+func (d *deliveries) note(key string, err error, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, ok := d.by[key]
+	if !ok {
+		return // the end of an attempt that a reload has overtaken
+	}
+	if err == nil {
+		s.LastSuccess, s.FailingSince, s.LastError = now, time.Time{}, ""
+	} else {
+		if s.FailingSince.IsZero() {
+			s.FailingSince = now
+		}
+		s.LastError = err.Error()
+	}
+	d.by[key] = s
+}
+
+func (d *deliveries) list() []Delivery {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make([]Delivery, 0, len(d.by))
+	for _, s := range d.by {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b Delivery) int {
+		return cmp.Or(cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Integration, b.Integration))
+	})
+	return out
+}
+
+// watched is an integration whose attempts end in time and are noted.
+type watched struct {
+	*notify.Integration
+	key string
+	to  *deliveries
+}
+
+// Notify implements notify.Notifier.
+func (w *watched) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry bool, err error) {
+	attempt, cancel := context.WithTimeoutCause(ctx, sendTimeout,
+		fmt.Errorf("no answer within %v", sendTimeout))
+	defer cancel()
+	retry, err = w.Integration.Notify(attempt, alerts...)
+	if err != nil {
+		err = &redacted{err}
+	}
+	if err != nil && ctx.Err() != nil {
+		return retry, err // cut off by a stop, a reload or the group's turn: says nothing
+	}
+	w.to.note(w.key, err, time.Now())
+	return retry, err
+}
+
+// redacted is an error whose text is fit for logs: not every integration keeps
+// its URL, and with it its token, out of its errors.
+type redacted struct{ error }
+
+func (e *redacted) Error() string { return withoutURLs(e.error.Error()) }
+
+// Unwrap lets Alertmanager find the reason of the failure for its metrics.
+func (e *redacted) Unwrap() error { return e.error }

@@ -1,0 +1,94 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	amalert "github.com/prometheus/alertmanager/alert"
+	"github.com/prometheus/alertmanager/eventrecorder"
+	"github.com/prometheus/alertmanager/inhibit"
+	"github.com/prometheus/alertmanager/marker"
+	"github.com/prometheus/alertmanager/nflog/nflogpb"
+	"github.com/prometheus/alertmanager/notify"
+	"github.com/prometheus/alertmanager/silence"
+	"github.com/prometheus/alertmanager/timeinterval"
+)
+
+// pipeline is what the stages on the way from a group to its receiver need.
+type pipeline struct {
+	inhibitor *inhibit.Inhibitor
+	silencer  *silence.Silencer
+	intervals *timeinterval.Intervener
+	groups    marker.GroupMarker
+	journal   *journal
+	metrics   *notify.Metrics
+}
+
+// stage builds Alertmanager's pipeline (what notify.PipelineBuilder does, less
+// the stages for clusters), with each muting stage wrapped so that it lets
+// all-clears through.
+func (p *pipeline) stage(receivers map[string][]notify.Integration) notify.RoutingStage {
+	out := make(notify.RoutingStage, len(receivers))
+	for name, integrations := range receivers {
+		var (
+			ends []*nflogpb.Receiver
+			send notify.FanoutStage
+		)
+		for i := range integrations {
+			end := &nflogpb.Receiver{
+				GroupName:   name,
+				Integration: integrations[i].Name(),
+				Idx:         uint32(integrations[i].Index()), //nolint:gosec // a position in a configured list
+			}
+			ends = append(ends, end)
+			send = append(send, notify.MultiStage{
+				notify.NewDedupStage(&integrations[i], p.journal, end),
+				notify.NewRetryStage(integrations[i], name, p.metrics, eventrecorder.NopRecorder()),
+				notify.NewSetNotifiesStage(p.journal, end),
+			})
+		}
+		mute := func(s notify.Stage) notify.Stage {
+			return &allClear{mute: s, journal: p.journal, receivers: ends}
+		}
+		out[name] = notify.MultiStage{
+			mute(notify.NewMuteStage(p.inhibitor, p.metrics)),
+			mute(notify.NewTimeActiveStage(p.intervals, p.groups, p.metrics)),
+			mute(notify.NewTimeMuteStage(p.intervals, p.groups, p.metrics)),
+			mute(notify.NewMuteStage(p.silencer, p.metrics)),
+			send,
+		}
+	}
+	p.metrics.InitializeFor(receivers)
+	return out
+}
+
+// allClear is a muting stage that does not mute the end of an alert that the
+// receiver was told of. Alertmanager itself would drop it for good: the
+// incident would stay open at the receiver, and the same alert firing once more
+// would count as already told, until repeat_interval.
+type allClear struct {
+	mute      notify.Stage
+	journal   *journal
+	receivers []*nflogpb.Receiver
+}
+
+// Exec implements notify.Stage.
+func (s *allClear) Exec(ctx context.Context, l *slog.Logger, alerts ...*amalert.Alert) (context.Context, []*amalert.Alert, error) {
+	ctx, kept, err := s.mute.Exec(ctx, l, alerts...)
+	if err != nil || len(kept) == len(alerts) {
+		return ctx, kept, err
+	}
+	group, ok := notify.GroupKey(ctx)
+	if !ok {
+		return ctx, nil, errors.New("group key missing")
+	}
+	kept = slices.Clone(kept)
+	for _, a := range alerts {
+		if a.Resolved() && !slices.Contains(kept, a) && s.journal.told(s.receivers, group, a) {
+			kept = append(kept, a)
+		}
+	}
+	return ctx, kept, nil
+}

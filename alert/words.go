@@ -1,0 +1,335 @@
+package alert
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/rrset"
+)
+
+// Severities, as the label "severity" has them.
+const (
+	// Critical wakes somebody: mail is being refused, or will be when caches run out, or nobody
+	// is looking.
+	Critical = "critical"
+	// Warning waits for working hours.
+	Warning = "warning"
+	// Silent is for the watchdog, which is meant for machines.
+	Silent = "none"
+)
+
+// Words turns incidents into alerts that a tired person understands.
+type Words struct {
+	// BaseURL is where maildrift's pages are, without a trailing slash.
+	BaseURL string
+	// Runbooks is the folder that holds one page an alert; empty leaves the link out.
+	Runbooks string
+}
+
+// Alert gives the alert that tells an incident. Its labels depend only on what
+// does not change while the incident lasts.
+func (w Words) Alert(i monitor.Incident) Alert {
+	a := Alert{
+		Labels:       w.labels(i),
+		Annotations:  w.annotations(i),
+		StartsAt:     i.Opened,
+		EndsAt:       i.Closed,
+		GeneratorURL: w.BaseURL + "/",
+	}
+	if i.ID.Domain != "" {
+		a.GeneratorURL = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
+	}
+	return a
+}
+
+// Watchdog gives the alert that always fires, so that its absence means that
+// nobody is watching.
+func (w Words) Watchdog(since time.Time) Alert {
+	return Alert{
+		Labels: map[string]string{"alertname": string(monitor.AlertWatchdog), "severity": Silent},
+		Annotations: map[string]string{
+			"summary":     "maildrift is running",
+			"description": "This alert always fires. Route it to a service that calls you when it stops coming.",
+		},
+		StartsAt: since, GeneratorURL: w.BaseURL + "/",
+	}
+}
+
+func (w Words) labels(i monitor.Incident) map[string]string {
+	labels := maps.Clone(i.Facts.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels["alertname"] = string(i.Name)
+	labels["severity"] = severity(i)
+	if i.ID.Domain == "" {
+		return labels
+	}
+	labels["domain"] = string(i.ID.Domain)
+	labels["record"] = i.ID.Key
+	labels["kind"] = i.Facts.Kind.String()
+	labels["service"] = i.Facts.Service
+	labels["value"] = i.Value
+	if i.Name != monitor.AlertOverdue {
+		labels["impact"] = i.Impact.String()
+	}
+	return labels
+}
+
+func severity(i monitor.Incident) string {
+	switch i.Name {
+	case monitor.AlertBlind:
+		return Critical
+	case monitor.AlertDrifted, monitor.AlertMissing:
+		if i.Impact >= mailrec.Degraded {
+			return Critical
+		}
+		return Warning
+	case monitor.AlertDisagreement, monitor.AlertOverdue:
+		return Warning
+	case monitor.AlertWatchdog:
+		return Silent
+	}
+	return Warning
+}
+
+func (w Words) annotations(i monitor.Incident) map[string]string {
+	f := i.Facts
+	out := map[string]string{"summary": summary(i), "since": utc(i.Opened)}
+	if w.Runbooks != "" {
+		out["runbook_url"] = w.Runbooks + "/" + string(i.Name) + ".md"
+	}
+	if i.ID.Domain == "" {
+		out["description"] = description(out["summary"], [][2]string{{"Why", f.Reason}, {"Since", utc(i.Opened)}})
+		return out
+	}
+	set := func(key, value string) {
+		if value != "" {
+			out[key] = value
+		}
+	}
+	set("owner", string(f.Owner)+" "+f.Type.String())
+	set("old", lines(f.Was))
+	set("new", lines(f.Is))
+	set("change", changes(f.Finding))
+	set("why", f.Finding.Reason)
+	set("rule", f.Finding.Rule)
+	set("seen_by", seenBy(f))
+	set("stage", stage(i))
+	set("deadline", deadline(f))
+	set("effect", effect(i))
+	set("publish", publish(f))
+	if i.Why != "" {
+		set("ended", utc(i.Closed)+": "+i.Why)
+	}
+	set("domain_url", w.BaseURL+"/domains/"+url.PathEscape(string(i.ID.Domain)))
+	out["description"] = description(out["summary"], [][2]string{
+		{"Record", out["owner"]}, {"Since", out["since"]}, {"Change", out["change"]}, {"Was", out["old"]},
+		{"Is now", cmp.Or(out["new"], nothing(i))}, {"Why it matters", out["effect"]},
+		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]},
+		{"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
+	})
+	return out
+}
+
+// summary says it in one line.
+func summary(i monitor.Incident) string {
+	what := fmt.Sprintf("%s record of %s", kindName(i.Facts.Kind, i.ID.Key), i.ID.Domain)
+	switch i.Name {
+	case monitor.AlertDrifted:
+		return what + " has changed: " + cmp.Or(i.Facts.Finding.Reason, "it no longer says what was verified")
+	case monitor.AlertMissing:
+		return what + " is gone"
+	case monitor.AlertDisagreement:
+		if i.Facts.Decision.Authority == judge.AuthoritySplit {
+			return what + ": the zone's own servers do not agree"
+		}
+		return what + ": part of the receivers do not see it as it should be"
+	case monitor.AlertOverdue:
+		return fmt.Sprintf("%s was not found as it should be for %s", what, span(i.Facts.Waiting))
+	case monitor.AlertBlind:
+		return "maildrift cannot see: nothing is judged until it can"
+	case monitor.AlertWatchdog:
+	}
+	return string(i.Name)
+}
+
+// kindName is the kind as people say it, with the selector or host that tells
+// several of a kind apart.
+func kindName(k mailrec.Kind, key string) string {
+	name := k.String()
+	switch k {
+	case mailrec.SPF, mailrec.DKIM, mailrec.DMARC, mailrec.MX, mailrec.CNAME, mailrec.NS, mailrec.TXT,
+		mailrec.A, mailrec.AAAA, mailrec.PTR, mailrec.BIMI:
+		name = strings.ToUpper(name)
+	case mailrec.Ownership:
+		name = "Ownership"
+	case mailrec.MTASTS:
+		name = "MTA-STS"
+	case mailrec.TLSRPT:
+		name = "TLS-RPT"
+	}
+	if _, host, ok := strings.Cut(key, ":"); ok {
+		name += " (" + host + ")"
+	}
+	return name
+}
+
+// nothing stands where the present value would be.
+func nothing(i monitor.Incident) string {
+	if i.Name == monitor.AlertMissing {
+		return "nothing"
+	}
+	return ""
+}
+
+func lines(s rrset.Set) string { return strings.Join(s.Lines(), "\n") }
+
+// changes gives one line a change, "+ term" or "- term".
+func changes(f mailrec.Finding) string {
+	var out []string
+	for _, c := range f.Changes {
+		line := c.Op + " " + c.Term
+		switch {
+		case c.Was != "" && c.Now != "":
+			line += ": " + c.Was + " → " + c.Now
+		case c.Now != "" && c.Now != c.Term:
+			line += ": " + c.Now
+		case c.Was != "" && c.Was != c.Term:
+			line += ": " + c.Was
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}
+
+// seenBy says who sees it, as "3 of 12 operators (google, quad9, he); authority: 2 of 2 servers".
+func seenBy(f monitor.Facts) string {
+	var wrong []string
+	for _, v := range f.Votes {
+		if !v.Authority && (v.Stand == judge.Differs || v.Stand == judge.Absent) && !slices.Contains(wrong, string(v.Operator)) {
+			wrong = append(wrong, string(v.Operator))
+		}
+	}
+	d := f.Decision
+	out := fmt.Sprintf("%d of %d operators", d.Wrong, d.Heard)
+	if silent := d.Configured - d.Heard; silent > 0 && d.Heard > 0 {
+		out += fmt.Sprintf(" that answered (%d did not)", silent)
+	}
+	if len(wrong) > 0 && len(wrong) < d.Heard {
+		slices.Sort(wrong)
+		out += " (" + strings.Join(wrong, ", ") + ")"
+	}
+	if d.Servers > 0 {
+		out += fmt.Sprintf("; %d of %d of the zone's own servers", d.ServersWrong, d.ServersHeard)
+		if d.ServersHeard < d.Servers {
+			out += fmt.Sprintf(" that answered (%d did not)", d.Servers-d.ServersHeard)
+		}
+	}
+	return out
+}
+
+func stage(i monitor.Incident) string {
+	if !i.Open() {
+		return ""
+	}
+	switch i.Facts.Stage {
+	case judge.AtAuthority:
+		return "changed at the zone's own servers; caches still hold the verified record"
+	case judge.AtReceivers:
+		if i.Facts.Decision.Authority == judge.AuthorityGood {
+			return "most resolvers see it, although the zone's own servers have the verified record: look at DNSSEC, the delegation and the network between"
+		}
+		return "most resolvers see it: receivers do too"
+	case judge.Recovering:
+		if last := i.Facts.LastDeadline; !last.IsZero() {
+			return "mended at the zone's own servers; caches have it again by " + utc(last)
+		}
+		return "mended at the zone's own servers; caches follow"
+	case judge.NoStage:
+	}
+	return ""
+}
+
+// deadline says when caches run out of the good record. It names times, not
+// what is left of them: texts that change by themselves would be stale when read.
+func deadline(f monitor.Facts) string {
+	if f.Stage != judge.AtAuthority || f.Deadline.IsZero() {
+		return ""
+	}
+	if f.LastDeadline.After(f.Deadline) {
+		return fmt.Sprintf("the first caches run out of the verified record at %s, the last at %s", utc(f.Deadline), utc(f.LastDeadline))
+	}
+	return "caches run out of the verified record at " + utc(f.Deadline)
+}
+
+// effect says what receivers do, from the record alone.
+func effect(i monitor.Incident) string {
+	if i.Name == monitor.AlertOverdue {
+		return "The mail service will not verify the domain until the record is published."
+	}
+	switch i.Impact {
+	case mailrec.Rejected:
+		return "Receivers refuse mail because of this, at the latest when caches have run out."
+	case mailrec.Degraded:
+		return "Some receivers refuse, defer or junk mail because of this."
+	case mailrec.Weakened:
+		return "Mail is delivered, but protection of the domain is lost."
+	case mailrec.None:
+		return "Receivers do not mind, but it is not what was verified."
+	}
+	return ""
+}
+
+// publish gives what to put into the zone, one record a line.
+func publish(f monitor.Facts) string {
+	var out []string
+	verified := f.Was.Lines()
+	for _, v := range verified {
+		out = append(out, fmt.Sprintf("%s %s %s", f.Owner.FQDN(), f.Type, v))
+	}
+	if len(verified) > 0 {
+		return strings.Join(out, "\n")
+	}
+	for _, p := range f.Publish {
+		out = append(out, fmt.Sprintf("%s %s %s", p.Name.FQDN(), p.Type, p.Value))
+	}
+	return strings.Join(out, "\n")
+}
+
+// description puts it all into one text for receivers that show only one.
+func description(head string, rows [][2]string) string {
+	var out strings.Builder
+	out.WriteString(head + "\n")
+	for _, row := range rows {
+		if row[1] == "" {
+			continue
+		}
+		value := strings.ReplaceAll(row[1], "\n", "\n    ")
+		fmt.Fprintf(&out, "%s: %s\n", row[0], value)
+	}
+	return out.String()
+}
+
+func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// span gives a duration as people say it.
+func span(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d minutes", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d seconds", int(d.Seconds()))
+}

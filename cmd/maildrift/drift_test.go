@@ -1,0 +1,253 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"maildrift/monitor"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/rrset"
+)
+
+// driftEvent is one change of the real change stream.
+type driftEvent struct {
+	Seq                                 int
+	Commit, Zone, Name, Type, Class, Op string
+	Old, New                            []string
+}
+
+// driftStart is one RRset at the beginning of the stream.
+type driftStart struct {
+	Zone, Name, Type, Class string
+	Values                  []string
+}
+
+// eventsInTest is how many events of the stream make test replays, at least; the
+// commit that holds the last one is replayed whole. make soak replays all.
+func eventsInTest(all int) int {
+	if os.Getenv("MAILDRIFT_SOAK") != "" {
+		return all
+	}
+	return 120
+}
+
+// stream replays real changes against real servers.
+type stream struct {
+	t *testing.T
+	*setup
+	// values is what is published now, by name and class.
+	values map[rrKey][]string
+	// watched are the records that are expected now.
+	watched map[rrKey]bool
+}
+
+type rrKey struct{ zone, name, typ, class string }
+
+// TestChangeStream replays what really happened to an organisation's zones:
+// every removed or changed mail record is told exactly once, with exactly its
+// old and its new value, and nothing else is told.
+func TestChangeStream(t *testing.T) {
+	initial := readLines[driftStart](t, sharedData(t, "drift/initial.jsonl"))
+	events := readLines[driftEvent](t, sharedData(t, "drift/events.jsonl"))
+	s := &stream{t: t, values: map[rrKey][]string{}, watched: map[rrKey]bool{}}
+	for _, r := range initial {
+		k := rrKey{r.Zone, r.Name, r.Type, r.Class}
+		s.values[k] = r.Values
+		_, s.watched[k] = kindOf(r.Class)
+	}
+	for _, e := range events {
+		// Zones that come later exist from the start, so that NSD knows them.
+		k := rrKey{e.Zone, e.Name, e.Type, e.Class}
+		if _, ok := s.values[k]; !ok {
+			s.values[k] = nil
+		}
+	}
+	zones := map[string][]string{}
+	for _, k := range s.keys() {
+		zones[k.zone+"."] = append(zones[k.zone+"."], s.lines(k)...)
+	}
+	s.setup = newSetup(t, zones, s.specs())
+	s.waitVerified(t, count(s.specs()))
+	told, done := 0, 0
+	for done < len(events) && done < eventsInTest(len(events)) {
+		n := 1
+		for done+n < len(events) && events[done+n].Commit == events[done].Commit {
+			n++
+		}
+		told += s.replay(events[done : done+n])
+		done += n
+	}
+	t.Logf("%d events replayed, %d alerts told, each once and with its values", done, told)
+}
+
+// replay makes one commit's changes, checks what is told, and then does what
+// the zone's owner would: takes changed values as the new baseline, stops watching
+// what was removed on purpose, and registers what was added.
+func (s *stream) replay(events []driftEvent) int {
+	s.t.Helper()
+	mark := s.hook.mark()
+	want := map[string]driftEvent{}
+	var apexes []string
+	for _, e := range events {
+		k := rrKey{e.Zone, e.Name, e.Type, e.Class}
+		if alert, ok := s.expected(e, k); ok {
+			want["firing "+alert+" "+domainAndKey(k)] = e
+		}
+		s.values[k] = e.New
+		if !slices.Contains(apexes, e.Zone+".") {
+			apexes = append(apexes, e.Zone+".")
+		}
+	}
+	s.dns.edit(func(zones map[string][]string) {
+		for _, apex := range apexes {
+			zones[apex] = nil
+			for _, k := range s.keys() {
+				if k.zone+"." == apex {
+					zones[apex] = append(zones[apex], s.lines(k)...)
+				}
+			}
+		}
+	}, apexes...)
+	s.waitTold(s.t, mark, sorted(want)...)
+	for text, e := range want {
+		got := s.hook.find(s.t, mark, text).Annotations
+		s.sameValues(text, "old", got["old"], e.Type, e.Old)
+		s.sameValues(text, "new", got["new"], e.Type, e.New)
+	}
+	s.settle(events, want)
+	return len(want)
+}
+
+// expected says which alert an event must cause, if any. Values that are added
+// to others are no loss; a value written differently is no change.
+func (s *stream) expected(e driftEvent, k rrKey) (string, bool) {
+	kind, mail := kindOf(e.Class)
+	if !mail || !s.watched[k] {
+		return "", false
+	}
+	switch e.Op {
+	case "removed":
+		return string(monitor.AlertMissing), true
+	case "changed":
+		base, err := rrset.Parse(kind.Type(), e.Old...)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		now, err := rrset.Parse(kind.Type(), e.New...)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		meaning := mailrec.Expectation{Kind: kind, Match: mailrec.Captured, AllowInvalid: true}
+		if meaning.Compare(base, now).Class == mailrec.Same {
+			s.t.Logf("event %d is cosmetic: %s %q became %q", e.Seq, e.Name, e.Old, e.New)
+			return "", false
+		}
+		return string(monitor.AlertDrifted), true
+	}
+	return "", false
+}
+
+// sameValues compares what an alert says with what really was there.
+func (s *stream) sameValues(alert, which, got, typ string, want []string) {
+	s.t.Helper()
+	t, err := rrset.ParseType(typ)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	set, err := rrset.Parse(t, want...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if w := strings.Join(set.Lines(), "\n"); got != w {
+		s.t.Errorf("%s: %s is\n%s\nwant\n%s", alert, which, got, w)
+	}
+}
+
+// settle ends the incidents of a commit.
+func (s *stream) settle(events []driftEvent, told map[string]driftEvent) {
+	s.t.Helper()
+	mark := s.hook.mark()
+	var resolved []string
+	changed := false
+	for text, e := range told {
+		k := rrKey{e.Zone, e.Name, e.Type, e.Class}
+		resolved = append(resolved, strings.Replace(text, "firing", "resolved", 1))
+		if e.Op == "changed" {
+			domain, key, _ := strings.Cut(domainAndKey(k), " ")
+			if out, code := s.daemon.run("domains", "accept", domain, key, "--why", "commit "+e.Commit); code != 0 {
+				s.t.Fatalf("accept %s %s: %s", domain, key, out)
+			}
+		}
+	}
+	for _, e := range events {
+		k := rrKey{e.Zone, e.Name, e.Type, e.Class}
+		_, mail := kindOf(e.Class)
+		if e.Op == "removed" && s.watched[k] {
+			s.watched[k] = false
+			changed = true
+		}
+		if e.Op == "added" && mail {
+			s.watched[k] = true
+			changed = true
+		}
+	}
+	if changed {
+		specs := s.specs()
+		writeDomains(s.t, s.daemon.dir, specs)
+		resp, err := http.Post("http://"+s.daemon.addr+"/-/reload", "", nil)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			s.t.Fatalf("reload: %s\n%s", resp.Status, tail(s.daemon.output.String(), 2000))
+		}
+		s.waitVerified(s.t, count(specs))
+	}
+	s.waitTold(s.t, mark, resolved...)
+}
+
+// keys gives all RRsets in a fixed order.
+func (s *stream) keys() []rrKey {
+	keys := make([]rrKey, 0, len(s.values))
+	for k := range s.values {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b rrKey) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return keys
+}
+
+func (s *stream) lines(k rrKey) []string {
+	var out []string
+	for _, v := range s.values[k] {
+		out = append(out, zoneLine(published{Name: k.name, Type: k.typ, Value: v, Class: k.class}))
+	}
+	return out
+}
+
+// specs gives what is watched now.
+func (s *stream) specs() []monitor.Spec {
+	var records []published
+	for _, k := range s.keys() {
+		if !s.watched[k] {
+			continue
+		}
+		for _, v := range s.values[k] {
+			records = append(records, published{Name: k.name, Type: k.typ, Value: v, Class: k.class})
+		}
+	}
+	return specsOf(s.t, records)
+}
+
+func domainAndKey(k rrKey) string {
+	domain := sendingDomain(k.name)
+	host := strings.TrimSuffix(strings.TrimSuffix(k.name, domain), ".")
+	if host == "" {
+		return domain + " " + k.class
+	}
+	return domain + " " + k.class + ":" + host
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+)
+
+// printer writes for people. It colours only on a terminal, and not when
+// NO_COLOR is set (https://no-color.org). The first error sticks.
+type printer struct {
+	out    io.Writer
+	colour bool
+	err    error
+}
+
+func newPrinter(out io.Writer) *printer {
+	return &printer{out: out, colour: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (p *printer) printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, format, args...)
+	}
+}
+
+// The colours of a terminal.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (p *printer) paint(colour, s string) string {
+	if !p.colour {
+		return s
+	}
+	return "\x1b[" + colour + "m" + s + "\x1b[0m"
+}
+
+func (p *printer) head(s string) { p.printf("%s\n", p.paint(bold, s)) }
+
+// marks are what stands in front of a record, by its status.
+var marks = map[string][2]string{
+	"good": {green, "ok"}, "wrong": {red, "WRONG"}, "missing": {red, "MISSING"},
+	"disagreeing": {yellow, "SPLIT"}, "unknown": {yellow, "?"},
+}
+
+// result writes one record of a check.
+func (p *printer) result(r checkResult) {
+	mark := marks[r.Status]
+	p.printf("  %s  %-12s %s %s\n", p.paint(mark[0], fmt.Sprintf("%-7s", mark[1])), r.Record, r.Name, r.Type)
+	for _, line := range r.Lines {
+		p.field("says", shorten(line))
+	}
+	if r.Status != "good" {
+		p.field("why", r.Reason)
+		p.field("rule", r.Rule)
+	}
+	for _, n := range r.Notes {
+		p.field("note", n)
+	}
+	p.field("heard", heardLine(r.Numbers))
+	if r.Status == "disagreeing" || r.Status == "unknown" {
+		p.votes(r.Votes)
+	}
+	for _, line := range r.Publish {
+		p.field("publish", line)
+	}
+}
+
+func (p *printer) field(name, value string) {
+	if value != "" {
+		p.printf("           %s %s\n", p.paint(dim, fmt.Sprintf("%-8s", name)), value)
+	}
+}
+
+// votes writes who said what, the same words once.
+func (p *printer) votes(votes []monitor.SourceVote) {
+	by := map[string][]string{}
+	var order []string
+	for _, v := range votes {
+		said := v.Outcome.String()
+		if v.Stand == judge.Unheard && v.Detail != "" {
+			said += ": " + v.Detail
+		} else if len(v.Lines) > 0 {
+			said = shorten(strings.Join(v.Lines, " | "))
+		}
+		if !slices.Contains(order, said) {
+			order = append(order, said)
+		}
+		by[said] = append(by[said], v.Source)
+	}
+	for _, said := range order {
+		p.field("", strings.Join(by[said], ", ")+": "+said)
+	}
+}
+
+// heardLine says how many were heard.
+func heardLine(d judge.Decision) string {
+	if d.Heard == 0 && d.ServersHeard > 0 {
+		return fmt.Sprintf("the zone's own servers only (%d of %d); resolvers are asked once these have the record", d.ServersHeard, d.Servers)
+	}
+	out := fmt.Sprintf("%d of %d operators", d.Heard, d.Configured)
+	if d.Wrong > 0 {
+		out += fmt.Sprintf(", %d see it wrong", d.Wrong)
+	}
+	if d.Servers > 0 {
+		out += fmt.Sprintf("; %d of %d of the zone's own servers", d.ServersHeard, d.Servers)
+		if d.ServersWrong > 0 {
+			out += fmt.Sprintf(", %d have it wrong", d.ServersWrong)
+		}
+	}
+	return out
+}
+
+// shorten cuts what does not fit a line, keeping both ends.
+func shorten(s string) string {
+	const most = 110
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most-25]) + " … " + string(r[len(r)-20:])
+}
+
+// clock gives a time for people.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}

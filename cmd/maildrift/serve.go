@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"maildrift/monitor/config"
+)
+
+// serveFlags are the settings of serve that a configuration file may be
+// overridden with.
+type serveFlags struct {
+	config      string
+	dataDir     string
+	listen      string
+	allowRemote bool
+	init        bool
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon",
+		Long: `Runs the daemon until SIGTERM or SIGINT. SIGHUP, like POST /-/reload, reads the
+configuration again: all of it is taken, or with an error nothing of it.`,
+		Example: `  maildrift serve --config /etc/maildrift/maildrift.yml
+  maildrift serve --config configs/maildrift.yml --data-dir ./data`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.ErrOrStderr()) },
+	}
+	c.Flags().StringVar(&f.config, "config", "/etc/maildrift/maildrift.yml", "configuration file")
+	c.Flags().StringVar(&f.dataDir, "data-dir", "", "data directory, instead of the configuration's data_dir")
+	c.Flags().StringVar(&f.listen, "listen", "", "address to listen on, instead of the configuration's listen")
+	c.Flags().BoolVar(&f.allowRemote, "allow-remote", false, "listen on addresses other than loopback, although there is no login")
+	c.Flags().BoolVar(&f.init, "init", false, "start with an empty database although one is known to have existed")
+	return c
+}
+
+func (f *serveFlags) run(ctx context.Context, stderr io.Writer) error {
+	cfg, err := f.load()
+	if err != nil {
+		return usageError(err)
+	}
+	log := newLogger(stderr, cfg.Log)
+	for _, w := range cfg.Warnings {
+		log.Warn("configuration: " + w)
+	}
+	d, err := newDaemon(ctx, cfg, f, log)
+	if err != nil {
+		return err
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	d.onReady = func() { notifySystemd(log, daemon.SdNotifyReady) }
+	d.onStop = func() { notifySystemd(log, daemon.SdNotifyStopping) }
+	return d.run(ctx, hangup)
+}
+
+// load reads the configuration and applies the flags to it.
+func (f *serveFlags) load() (*config.Config, error) {
+	presets, err := loadPresets()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load(f.config, os.LookupEnv, presets)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w; name the configuration with --config FILE", err)
+		}
+		return nil, err
+	}
+	if f.dataDir != "" {
+		cfg.DataDir = f.dataDir
+	}
+	if f.listen != "" {
+		cfg.Listen = f.listen
+	}
+	return cfg, nil
+}
+
+// newLogger makes the daemon's logger: one event a line, control characters quoted.
+func newLogger(out io.Writer, c config.Log) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, o))
+	}
+	return slog.New(slog.NewTextHandler(out, o))
+}
+
+// notifySystemd tells systemd how it goes, if it asked to be told.
+func notifySystemd(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd could not be told", "err", err)
+	}
+}

@@ -1,0 +1,256 @@
+// Package config reads maildrift's configuration file, strictly: a key that it
+// does not know, a value of the wrong type, a domain named twice is refused with
+// the file, the line, the field and what to do. Nothing is half taken.
+//
+//	cfg, err := config.Load("maildrift.yml", os.LookupEnv, presets)
+//
+// Load reads each file once. The result is immutable and may be shared.
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/resolve"
+)
+
+// Config is a whole configuration.
+type Config struct {
+	// File is the main file; Hash identifies the content of all files read.
+	File string
+	Hash string
+	// Listen is the HTTP address, ExternalURL where people reach it.
+	Listen      string
+	ExternalURL string
+	DataDir     string
+	// Schedules always has "default".
+	Schedules map[string]Schedule
+	// Sources are all resolvers; Groups name some of them. "default" always exists.
+	Sources []*resolve.Source
+	Groups  map[string][]*resolve.Source
+	Rules   judge.Rules
+	Gate    monitor.Gate
+	// Canaries are questions with known answers.
+	Canaries  []monitor.Canary
+	Authority Authority
+	Asking    Asking
+	// Recheck is how often unsettled records are asked between sweeps.
+	Recheck time.Duration
+	// Domains are those of the main file and of included files.
+	Domains   []*monitor.Domain
+	Alerting  Alerting
+	Retention Retention
+	Metrics   Metrics
+	Log       Log
+	// Warnings say what is allowed but unwise.
+	Warnings []string
+}
+
+// Authority is how the zones' own servers are asked.
+type Authority struct {
+	Enabled      bool
+	Port         uint16
+	AllowPrivate bool
+	IPv6         bool
+}
+
+// Asking is how sources are asked unless they say otherwise.
+type Asking struct {
+	Timeout time.Duration
+	Rate    float64
+	Window  int
+}
+
+// Alerting is how people are told.
+type Alerting struct {
+	// YAML is the Alertmanager configuration as a document of its own; Line is where it begins.
+	YAML []byte
+	Line int
+	// Heartbeat is called after every good sweep; empty for none.
+	Heartbeat Secret
+	// Resend is how often open alerts are handed over again.
+	Resend time.Duration
+	// Runbooks is the base of the runbook links.
+	Runbooks string
+}
+
+// Retention is how long history is kept; 0 means for ever.
+type Retention struct {
+	History time.Duration
+	Sweeps  time.Duration
+}
+
+// Metrics are the settings of /metrics.
+type Metrics struct {
+	// PerRecordLimit is the most records that get series of their own.
+	PerRecordLimit int
+}
+
+// Log is how the daemon logs.
+type Log struct {
+	Level  slog.Level
+	Format string
+}
+
+// Secret is text that is never shown.
+type Secret string
+
+// String hides it.
+func (Secret) String() string { return "<redacted>" }
+
+// MarshalText hides it.
+func (Secret) MarshalText() ([]byte, error) { return []byte("<redacted>"), nil }
+
+// The structure of the file. Every default stands in defaults below.
+type file struct {
+	Listen       string                  `yaml:"listen"`
+	ExternalURL  string                  `yaml:"external_url"`
+	DataDir      string                  `yaml:"data_dir"`
+	Include      []string                `yaml:"include"`
+	Schedules    map[string]scheduleSpec `yaml:"schedules"`
+	Resolvers    resolversSpec           `yaml:"resolvers"`
+	Authority    authoritySpec           `yaml:"authority"`
+	Asking       askingSpec              `yaml:"asking"`
+	Quorum       quorumSpec              `yaml:"quorum"`
+	Confirm      confirmSpec             `yaml:"confirm"`
+	Gate         gateSpec                `yaml:"gate"`
+	Canaries     []canarySpec            `yaml:"canaries"`
+	Verification verificationSpec        `yaml:"verification"`
+	Domains      []monitor.Spec          `yaml:"domains"`
+	Alerting     alertingSpec            `yaml:"alerting"`
+	Retention    retentionSpec           `yaml:"retention"`
+	Metrics      metricsSpec             `yaml:"metrics"`
+	Log          logSpec                 `yaml:"log"`
+}
+
+// included is what an included file may hold.
+type included struct {
+	Domains []monitor.Spec `yaml:"domains"`
+}
+
+type scheduleSpec struct {
+	Cron      string        `yaml:"cron"`
+	Every     time.Duration `yaml:"every"`
+	Timezone  string        `yaml:"timezone"`
+	Resolvers string        `yaml:"resolvers"`
+}
+
+type resolversSpec struct {
+	Builtin bool                `yaml:"builtin"`
+	Drop    []string            `yaml:"drop"`
+	List    []resolverSpec      `yaml:"list"`
+	Groups  map[string][]string `yaml:"groups"`
+}
+
+type resolverSpec struct {
+	Name       string            `yaml:"name"`
+	Operator   string            `yaml:"operator"`
+	Addresses  []string          `yaml:"addresses"`
+	Transport  resolve.Transport `yaml:"transport"`
+	TLSName    string            `yaml:"tls_name"`
+	URL        string            `yaml:"url"`
+	Rate       float64           `yaml:"rate"`
+	Window     int               `yaml:"window"`
+	Timeout    time.Duration     `yaml:"timeout"`
+	RootCAFile string            `yaml:"root_ca_file"`
+	Region     string            `yaml:"region"`
+	Note       string            `yaml:"note"`
+	// Default is false for built-in resolvers that are only used when a group names them.
+	Default *bool `yaml:"default"`
+}
+
+type authoritySpec struct {
+	Enabled      bool   `yaml:"enabled"`
+	Port         uint16 `yaml:"port"`
+	AllowPrivate bool   `yaml:"allow_private"`
+}
+
+type askingSpec struct {
+	Timeout time.Duration `yaml:"timeout"`
+	Rate    float64       `yaml:"rate"`
+	Window  int           `yaml:"window"`
+	IPv6    string        `yaml:"ipv6"`
+}
+
+type quorumSpec struct {
+	MinOperators int `yaml:"min_operators"`
+}
+
+type confirmSpec struct {
+	Times             int           `yaml:"times"`
+	Wait              time.Duration `yaml:"wait"`
+	DisagreementAfter time.Duration `yaml:"disagreement_after"`
+}
+
+type gateSpec struct {
+	Share      float64       `yaml:"share"`
+	MinRecords int           `yaml:"min_records"`
+	Hold       time.Duration `yaml:"hold"`
+}
+
+type canarySpec struct {
+	Name   string `yaml:"name"`
+	Type   string `yaml:"type"`
+	Want   string `yaml:"want"`
+	Random bool   `yaml:"random"`
+}
+
+type verificationSpec struct {
+	OverdueAfter time.Duration `yaml:"overdue_after"`
+	Recheck      time.Duration `yaml:"recheck"`
+}
+
+type alertingSpec struct {
+	Global            yaml.Node     `yaml:"global"`
+	Route             yaml.Node     `yaml:"route"`
+	Receivers         yaml.Node     `yaml:"receivers"`
+	InhibitRules      yaml.Node     `yaml:"inhibit_rules"`
+	TimeIntervals     yaml.Node     `yaml:"time_intervals"`
+	MuteTimeIntervals yaml.Node     `yaml:"mute_time_intervals"`
+	Templates         yaml.Node     `yaml:"templates"`
+	HeartbeatURL      string        `yaml:"heartbeat_url"`
+	HeartbeatURLFile  string        `yaml:"heartbeat_url_file"`
+	Resend            time.Duration `yaml:"resend"`
+	Runbooks          string        `yaml:"runbooks"`
+}
+
+type retentionSpec struct {
+	History time.Duration `yaml:"history"`
+	Sweeps  time.Duration `yaml:"sweeps"`
+}
+
+type metricsSpec struct {
+	PerRecordLimit int `yaml:"per_record_limit"`
+}
+
+type logSpec struct {
+	Level  slog.Level `yaml:"level"`
+	Format string     `yaml:"format"`
+}
+
+// defaults is the one table of defaults; the documented example shows them.
+func defaults() file {
+	rules, gate := judge.DefaultRules(), monitor.DefaultGate()
+	return file{
+		Listen:    "127.0.0.1:9853",
+		DataDir:   "/var/lib/maildrift",
+		Schedules: map[string]scheduleSpec{},
+		Resolvers: resolversSpec{Builtin: true},
+		Authority: authoritySpec{Enabled: true, Port: 53},
+		Asking:    askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 16, IPv6: "auto"},
+		Quorum:    quorumSpec{MinOperators: rules.MinOperators},
+		Confirm:   confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
+		Gate:      gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},
+		Verification: verificationSpec{
+			OverdueAfter: rules.OverdueAfter, Recheck: 5 * time.Minute,
+		},
+		Alerting:  alertingSpec{Resend: time.Minute, Runbooks: ""},
+		Retention: retentionSpec{History: 400 * 24 * time.Hour, Sweeps: 90 * 24 * time.Hour},
+		Metrics:   metricsSpec{PerRecordLimit: 2000},
+		Log:       logSpec{Level: slog.LevelInfo, Format: "text"},
+	}
+}

@@ -1,0 +1,537 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"maildrift/configs"
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/preset"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// maxFile is the most bytes that a configuration file may have.
+const maxFile = 16 << 20
+
+// loader is one Load.
+type loader struct {
+	decoder
+	presets preset.Set
+	hash    []byte
+	cfg     *Config
+	// places says where each domain stands, to tell the second where the first is.
+	places map[rrset.Name]string
+}
+
+// Load reads a configuration and all files that it includes. Environment
+// variables written as ${NAME} are looked up with env. The error tells all that is wrong, one
+// Problem a line.
+func Load(path string, env func(string) (string, bool), presets preset.Set) (*Config, error) {
+	l := &loader{
+		decoder: decoder{file: path, env: env, lines: map[string]int{}}, presets: presets,
+		cfg: &Config{File: path}, places: map[rrset.Name]string{},
+	}
+	f := defaults()
+	if err := l.read(path, &f); err != nil {
+		return nil, err
+	}
+	l.settings(f)
+	l.schedules(f)
+	l.domains(f.Domains)
+	l.alerting(f.Alerting)
+	l.include(f.Include)
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	l.cfg.Hash = hex.EncodeToString(l.hash)
+	l.warn()
+	return l.cfg, nil
+}
+
+// read parses one file into a struct. A file that is no YAML at all is an error
+// of its own; what is wrong inside is collected.
+func (l *loader) read(path string, into any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the configuration: %w", err)
+	case len(text) > maxFile:
+		return Problem{File: path, Text: fmt.Sprintf("larger than %d MB", maxFile>>20)}
+	}
+	sum := sha256.Sum256(append(append([]byte(nil), l.hash...), text...))
+	l.hash = sum[:]
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	var doc yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(&doc); err != nil {
+		if errors.Is(err, io.EOF) {
+			return Problem{File: path, Text: "the file is empty: is it still being written?"}
+		}
+		return Problem{File: path, Text: strings.TrimPrefix(err.Error(), "yaml: ")}
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return Problem{File: path, Text: "more than one YAML document; keep one"}
+	}
+	l.decode(doc.Content[0], "", reflect.ValueOf(into).Elem(), 0)
+	return nil
+}
+
+// settings takes what needs no more than a check.
+func (l *loader) settings(f file) {
+	c := l.cfg
+	c.Listen, c.ExternalURL, c.DataDir = f.Listen, strings.TrimSuffix(f.ExternalURL, "/"), f.DataDir
+	if _, _, err := net.SplitHostPort(f.Listen); err != nil {
+		l.at("listen", "%q is not HOST:PORT, for example 127.0.0.1:9853", f.Listen)
+	}
+	if c.ExternalURL == "" {
+		c.ExternalURL = "http://" + f.Listen
+	} else if u, err := url.Parse(c.ExternalURL); err != nil || u.Host == "" {
+		l.at("external_url", "%q is not a URL, for example https://maildrift.example.com", f.ExternalURL)
+	}
+	if f.DataDir == "" {
+		l.at("data_dir", "name the directory for maildrift's data")
+	}
+	c.Rules = judge.Rules{
+		MinOperators: f.Quorum.MinOperators, Confirmations: f.Confirm.Times, ConfirmWait: f.Confirm.Wait,
+		DisagreementAfter: f.Confirm.DisagreementAfter, OverdueAfter: f.Verification.OverdueAfter,
+	}
+	l.between("quorum.min_operators", f.Quorum.MinOperators, 1, 1000)
+	l.between("confirm.times", f.Confirm.Times, 0, 10)
+	l.between("asking.window", f.Asking.Window, 1, 10000)
+	l.between("metrics.per_record_limit", f.Metrics.PerRecordLimit, 0, 10_000_000)
+	if f.Gate.Share < 0 || f.Gate.Share > 1 {
+		l.at("gate.share", "want a share from 0 (gate off) to 1, got %v", f.Gate.Share)
+	}
+	if f.Asking.Timeout < time.Millisecond {
+		l.at("asking.timeout", "at least 1ms, got %s", f.Asking.Timeout)
+	}
+	if f.Asking.Rate <= 0 {
+		l.at("asking.rate", "want more than 0 questions a second, got %v", f.Asking.Rate)
+	}
+	if f.Verification.OverdueAfter <= 0 {
+		l.at("verification.overdue_after", "want more than 0")
+	}
+	c.Gate = monitor.Gate{Share: f.Gate.Share, MinRecords: f.Gate.MinRecords, Hold: f.Gate.Hold}
+	c.Recheck = f.Verification.Recheck
+	ipv6 := haveIPv6(f.Asking.IPv6)
+	switch f.Asking.IPv6 {
+	case "auto", "on", "off":
+	default:
+		l.at("asking.ipv6", "want auto, on or off, got %q", f.Asking.IPv6)
+	}
+	c.Authority = Authority{Enabled: f.Authority.Enabled, Port: f.Authority.Port, AllowPrivate: f.Authority.AllowPrivate, IPv6: ipv6}
+	c.Asking = Asking{Timeout: f.Asking.Timeout, Rate: f.Asking.Rate, Window: f.Asking.Window}
+	c.Retention = Retention(f.Retention)
+	c.Metrics = Metrics(f.Metrics)
+	c.Log = Log(f.Log)
+	if f.Log.Format != "text" && f.Log.Format != "json" {
+		l.at("log.format", "want text or json, got %q", f.Log.Format)
+	}
+	l.resolvers(f.Resolvers, ipv6)
+	l.canaries(f.Canaries)
+}
+
+func (l *loader) between(path string, got, least, most int) {
+	if got < least || got > most {
+		l.at(path, "want a number from %d to %d, got %d", least, most, got)
+	}
+}
+
+// haveIPv6 says whether IPv6 addresses are to be asked: with auto, if this
+// machine has a route to the world.
+func haveIPv6(setting string) bool {
+	if setting != "auto" {
+		return setting == "on"
+	}
+	// Connecting a UDP socket sends nothing; it only asks for a route.
+	c, err := net.Dial("udp6", "[2001:db8::1]:53") //nolint:noctx // no packet is sent, nothing waits
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+func (l *loader) canaries(specs []canarySpec) {
+	if specs == nil && l.lines["canaries"] == 0 {
+		l.cfg.Canaries = monitor.DefaultCanaries()
+		return
+	}
+	for i, s := range specs {
+		path := fmt.Sprintf("canaries[%d]", i)
+		c := monitor.Canary{Random: s.Random, Want: resolve.Answered}
+		name, err := rrset.ParseName(s.Name)
+		if err != nil {
+			l.at(path+".name", "%v", err)
+		}
+		typ, err := rrset.ParseType(s.Type)
+		if err != nil {
+			l.at(path+".type", "%v", err)
+		}
+		switch s.Want {
+		case "", "data":
+		case "nxdomain":
+			c.Want = resolve.NXDomain
+		default:
+			l.at(path+".want", "want data or nxdomain, got %q", s.Want)
+		}
+		c.Question = resolve.Question{Name: name, Type: typ}
+		l.cfg.Canaries = append(l.cfg.Canaries, c)
+	}
+}
+
+// resolvers makes the list of sources and the groups.
+func (l *loader) resolvers(spec resolversSpec, ipv6 bool) {
+	all := map[string]resolverSpec{}
+	if spec.Builtin {
+		for _, r := range builtinResolvers() {
+			all[r.Name] = r
+		}
+	}
+	for i, name := range spec.Drop {
+		if _, ok := all[name]; !ok {
+			l.at(fmt.Sprintf("resolvers.drop[%d]", i), "there is no built-in resolver %q%s", name, suggest(name, keys(all)))
+		}
+		delete(all, name)
+	}
+	mine := map[string]int{}
+	for i, r := range spec.List {
+		path := fmt.Sprintf("resolvers.list[%d]", i)
+		if first, twice := mine[r.Name]; twice {
+			l.at(path+".name", "resolver %q is listed twice; the first is resolvers.list[%d]", r.Name, first)
+			continue
+		}
+		mine[r.Name] = i
+		all[r.Name] = r
+		l.resolver(path, r)
+	}
+	groups := map[string][]*resolve.Source{}
+	sources := map[string]*resolve.Source{}
+	for _, name := range keys(all) {
+		s := source(all[name], ipv6)
+		if len(s.Addrs) == 0 {
+			continue
+		}
+		sources[name] = s
+		l.cfg.Sources = append(l.cfg.Sources, s)
+		if all[name].Default == nil || *all[name].Default {
+			groups["default"] = append(groups["default"], s)
+		}
+	}
+	for _, g := range keys(spec.Groups) {
+		groups[g] = nil
+		for i, name := range spec.Groups[g] {
+			s, ok := sources[name]
+			if !ok {
+				l.at(fmt.Sprintf("resolvers.groups.%s[%d]", g, i), "there is no resolver %q%s", name, suggest(name, keys(sources)))
+				continue
+			}
+			groups[g] = append(groups[g], s)
+		}
+	}
+	for _, g := range keys(groups) {
+		if len(groups[g]) == 0 {
+			l.at("resolvers.groups."+g, "the group has no resolvers")
+		}
+	}
+	if len(groups["default"]) == 0 {
+		l.at("resolvers", "no resolvers are left; list some under resolvers.list")
+	}
+	l.cfg.Groups = groups
+}
+
+// resolver checks one entry.
+func (l *loader) resolver(path string, r resolverSpec) {
+	if r.Name == "" {
+		l.at(path+".name", "give the resolver a name")
+	}
+	if len(r.Addresses) == 0 {
+		l.at(path+".addresses", "give at least one IP address")
+	}
+	for i, a := range r.Addresses {
+		if _, err := parseAddr(a, r.Transport); err != nil {
+			p := fmt.Sprintf("%s.addresses[%d]", path, i)
+			l.at(p, "%q is not an IP address with or without :PORT, for example 192.0.2.1 or [2001:db8::1]:5353", a)
+		}
+	}
+	if r.Transport == resolve.DoH {
+		if u, err := url.Parse(r.URL); err != nil || u.Scheme != "https" || u.Host == "" {
+			l.at(path+".url", "transport doh needs the https:// URL of the service")
+		}
+	}
+	if r.Transport == resolve.DoT && r.TLSName == "" {
+		l.at(path+".tls_name", "transport dot needs the name in the service's certificate")
+	}
+	if r.Rate < 0 || r.Window < 0 {
+		l.at(path, "rate and window must not be negative")
+	}
+	if r.RootCAFile != "" {
+		if _, err := os.Stat(r.RootCAFile); err != nil {
+			l.at(path+".root_ca_file", "%v", err)
+		}
+	}
+}
+
+// parseAddr reads ADDR or ADDR:PORT; the port defaults to the transport's.
+func parseAddr(s string, t resolve.Transport) (netip.AddrPort, error) {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap, nil
+	}
+	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	port := map[resolve.Transport]uint16{resolve.UDP: 53, resolve.TCP: 53, resolve.DoT: 853, resolve.DoH: 443}[t]
+	return netip.AddrPortFrom(a, port), err
+}
+
+// source makes the source of an entry, with the addresses that can be reached.
+func source(r resolverSpec, ipv6 bool) *resolve.Source {
+	s := &resolve.Source{
+		ID: r.Name, Operator: resolve.Operator(r.Operator), Transport: r.Transport, ServerName: r.TLSName,
+		URL: r.URL, Rate: r.Rate, Window: r.Window, Timeout: r.Timeout, RootCAFile: r.RootCAFile,
+	}
+	if s.Operator == "" {
+		s.Operator = resolve.Operator(r.Name)
+	}
+	for _, a := range r.Addresses {
+		if ap, err := parseAddr(a, r.Transport); err == nil && (ap.Addr().Is4() || ipv6 || ap.Addr().IsLoopback()) {
+			s.Addrs = append(s.Addrs, ap)
+		}
+	}
+	return s
+}
+
+// builtinResolvers reads the embedded list, which a test keeps sound.
+func builtinResolvers() []resolverSpec {
+	var list struct {
+		Resolvers []resolverSpec `yaml:"resolvers"`
+	}
+	d := decoder{file: "resolvers.yml", env: func(string) (string, bool) { return "", false }, lines: map[string]int{}}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(configs.Resolvers, &doc); err != nil {
+		panic("config: built-in resolvers: " + err.Error())
+	}
+	d.decode(doc.Content[0], "", reflect.ValueOf(&list).Elem(), 0)
+	if err := d.err(); err != nil {
+		panic("config: built-in resolvers: " + err.Error())
+	}
+	return list.Resolvers
+}
+
+// Builtin gives the built-in resolvers that are used unless a configuration says
+// otherwise.
+func Builtin() []*resolve.Source {
+	var out []*resolve.Source
+	ipv6 := haveIPv6("auto")
+	for _, r := range builtinResolvers() {
+		if s := source(r, ipv6); (r.Default == nil || *r.Default) && len(s.Addrs) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (l *loader) schedules(f file) {
+	if _, ok := f.Schedules["default"]; !ok {
+		f.Schedules["default"] = scheduleSpec{Cron: "*/15 * * * *"}
+	}
+	l.cfg.Schedules = map[string]Schedule{}
+	for _, name := range keys(f.Schedules) {
+		spec := f.Schedules[name]
+		path := "schedules." + name
+		loc, err := time.LoadLocation(spec.Timezone)
+		if err != nil || spec.Timezone == "Local" {
+			l.at(path+".timezone", "%q is not a time zone, for example UTC or Asia/Shanghai", spec.Timezone)
+			continue
+		}
+		if (spec.Cron == "") == (spec.Every == 0) {
+			l.at(path, "give either cron: or every:")
+			continue
+		}
+		next, err := parseSchedule(spec.Cron, spec.Every, loc)
+		if err != nil {
+			field := ".cron"
+			if spec.Cron == "" {
+				field = ".every"
+			}
+			l.at(path+field, "%v", err)
+			continue
+		}
+		group := spec.Resolvers
+		if group == "" {
+			group = "default"
+		}
+		if _, ok := l.cfg.Groups[group]; !ok {
+			l.at(path+".resolvers", "there is no resolver group %q%s", group, suggest(group, keys(l.cfg.Groups)))
+		}
+		text := spec.Cron
+		if text == "" {
+			text = "every " + spec.Every.String()
+		}
+		l.cfg.Schedules[name] = Schedule{Name: name, Text: text, Resolvers: group, next: next, location: loc, fixedHour: namesHour(spec.Cron)}
+	}
+}
+
+// domains resolves the specs of one file.
+func (l *loader) domains(specs []monitor.Spec) {
+	for i, spec := range specs {
+		path := fmt.Sprintf("domains[%d]", i)
+		d, err := spec.Resolve(l.presets)
+		if err != nil {
+			var field *monitor.FieldError
+			if errors.As(err, &field) {
+				l.at(path+"."+field.Path, "%v", field.Err)
+			} else {
+				l.at(path, "%v", err)
+			}
+			continue
+		}
+		line := l.lines[path]
+		if first, twice := l.places[d.Name]; twice {
+			l.at(path+".domain", "domain %s stands in %s already; keep one of them", d.Name, first)
+			continue
+		}
+		l.places[d.Name] = fmt.Sprintf("%s:%d", l.file, line)
+		d.Origin = monitor.Origin{File: l.file, Line: line}
+		if _, ok := l.cfg.Schedules[d.Schedule()]; !ok {
+			l.at(path+".schedule", "there is no schedule %q%s", d.Schedule(), suggest(d.Schedule(), keys(l.cfg.Schedules)))
+			continue
+		}
+		l.cfg.Domains = append(l.cfg.Domains, d)
+	}
+}
+
+// include reads the files that patterns name, relative to the main file's
+// folder and never outside of it.
+func (l *loader) include(patterns []string) {
+	main := l.file
+	lines := l.lines
+	dir := filepath.Dir(main)
+	done := map[string]bool{}
+	for i, pattern := range patterns {
+		path := fmt.Sprintf("include[%d]", i)
+		l.file, l.lines = main, lines
+		if !filepath.IsLocal(filepath.FromSlash(pattern)) {
+			l.at(path, "%q must lie in the folder of %s or below it", pattern, filepath.Base(main))
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			l.at(path, "%q is not a pattern: %v", pattern, err)
+			continue
+		}
+		if len(files) == 0 && !strings.ContainsAny(pattern, "*?[") {
+			l.at(path, "there is no file %q", pattern)
+		}
+		slices.Sort(files)
+		for _, f := range files {
+			if done[f] {
+				continue
+			}
+			done[f] = true
+			l.includeFile(f)
+		}
+	}
+	l.file, l.lines = main, lines
+}
+
+func (l *loader) includeFile(path string) {
+	l.file, l.lines = path, map[string]int{}
+	var in included
+	if err := l.read(path, &in); err != nil {
+		l.problems = append(l.problems, err)
+		return
+	}
+	l.domains(in.Domains)
+}
+
+// alerting puts Alertmanager's part together as a document of its own.
+func (l *loader) alerting(a alertingSpec) {
+	doc := yaml.Node{Kind: yaml.MappingNode}
+	add := func(key string, n yaml.Node) {
+		if n.Kind != 0 {
+			l.expandNode(&n, "alerting."+key)
+			doc.Content = append(doc.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, &n)
+		}
+	}
+	add("global", a.Global)
+	add("route", a.Route)
+	add("receivers", a.Receivers)
+	add("inhibit_rules", a.InhibitRules)
+	add("time_intervals", a.TimeIntervals)
+	add("mute_time_intervals", a.MuteTimeIntervals)
+	add("templates", a.Templates)
+	text, err := yaml.Marshal(&doc)
+	if err != nil {
+		l.at("alerting", "%v", err)
+		return
+	}
+	heartbeat := a.HeartbeatURL
+	if a.HeartbeatURLFile != "" {
+		b, err := os.ReadFile(a.HeartbeatURLFile)
+		if err != nil {
+			l.at("alerting.heartbeat_url_file", "%v", err)
+		}
+		heartbeat = strings.TrimSpace(string(b))
+	}
+	if heartbeat != "" {
+		if u, err := url.Parse(heartbeat); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			l.at("alerting.heartbeat_url", "want an http:// or https:// URL")
+		}
+	}
+	l.cfg.Alerting = Alerting{
+		YAML: text, Line: l.lines["alerting"], Heartbeat: Secret(heartbeat), Resend: a.Resend, Runbooks: strings.TrimSuffix(a.Runbooks, "/"),
+	}
+}
+
+// expandNode fills in environment variables in a part that is passed on.
+func (l *loader) expandNode(n *yaml.Node, path string) {
+	if n.Kind == yaml.ScalarNode {
+		v, err := expand(n.Value, l.env)
+		if err != nil {
+			l.problem(n.Line, path, "%v", err)
+			return
+		}
+		n.Value = v
+	}
+	for _, c := range n.Content {
+		l.expandNode(c, path)
+	}
+}
+
+// warn says what is allowed but unwise.
+func (l *loader) warn() {
+	for _, name := range keys(l.cfg.Schedules) {
+		ops := map[resolve.Operator]bool{}
+		for _, s := range l.cfg.Groups[l.cfg.Schedules[name].Resolvers] {
+			ops[s.Operator] = true
+		}
+		if n := len(ops); n < 3 {
+			l.cfg.Warnings = append(l.cfg.Warnings,
+				fmt.Sprintf("schedule %s asks %d resolver operator(s); with fewer than 3 no operator may dissent, so that one that lies or fails is believed or blinds", name, n))
+		}
+	}
+	if !l.cfg.Authority.Enabled {
+		l.cfg.Warnings = append(l.cfg.Warnings, "authority.enabled is false: changes are seen only when caches run out, and new records may be cached as absent")
+	}
+}

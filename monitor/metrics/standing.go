@@ -1,0 +1,220 @@
+package metrics
+
+import (
+	"maps"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/rrset"
+)
+
+// standing collects from the snapshot how things stand at the moment of a scrape.
+type standing struct {
+	snapshot func() *monitor.Snapshot
+	limit    int
+	descs    map[string]*prometheus.Desc
+}
+
+func newStanding(snapshot func() *monitor.Snapshot, limit int) *standing {
+	s := &standing{snapshot: snapshot, limit: limit, descs: map[string]*prometheus.Desc{}}
+	for _, d := range snapshotDocs() {
+		s.descs[d.Name] = d.desc()
+	}
+	return s
+}
+
+// Describe names all metrics that Collect may send.
+func (s *standing) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range s.descs {
+		out <- d
+	}
+}
+
+// Collect reads the snapshot once and sends what follows from it.
+func (s *standing) Collect(out chan<- prometheus.Metric) {
+	snap := s.snapshot()
+	if snap == nil {
+		return
+	}
+	c := collection{standing: s, snap: snap, out: out}
+	c.domains()
+	c.records()
+	c.alerts()
+	c.sweeps()
+	if s.limit > 0 {
+		c.perRecord()
+	}
+}
+
+// collection is one scrape.
+type collection struct {
+	*standing
+	snap *monitor.Snapshot
+	out  chan<- prometheus.Metric
+}
+
+func (c *collection) send(d MetricDoc, value float64, labels ...string) {
+	c.out <- prometheus.MustNewConstMetric(c.descs[d.Name], prometheus.GaugeValue, value, labels...)
+}
+
+func (c *collection) domains() { c.send(domainsCount, float64(len(c.snap.Domains))) }
+
+// records counts by phase and verdict. The positions that every fleet can come
+// into are sent with 0 too, so that an alert rule sees them come.
+func (c *collection) records() {
+	counts := map[judge.Position]int{
+		{Phase: judge.Pending}: 0, {Phase: judge.Overdue}: 0,
+		{Phase: judge.Verified, Verdict: judge.Holding}: 0, {Phase: judge.Verified, Verdict: judge.Disagreeing}: 0,
+		{Phase: judge.Verified, Verdict: judge.Drifted}: 0, {Phase: judge.Verified, Verdict: judge.Missing}: 0,
+	}
+	blind := 0
+	shares := make([]mean, len(judge.Phases()))
+	for _, state := range c.snap.States {
+		counts[judge.Position{Phase: state.Phase, Verdict: state.Verdict}]++
+		if !state.BlindSince.IsZero() {
+			blind++
+		}
+		if share, changing := propagation(state, c.snap.Votes[state.ID]); changing {
+			shares[state.Phase].add(share)
+		}
+	}
+	for p, n := range counts {
+		c.send(recordsCount, float64(n), p.Phase.String(), p.Verdict.String())
+	}
+	c.send(recordsBlind, float64(blind))
+	for _, phase := range judge.Phases() {
+		if shares[phase].n > 0 {
+			c.send(propagationRatio, shares[phase].value(), phase.String())
+		}
+	}
+}
+
+func (c *collection) alerts() {
+	open := map[monitor.AlertName]int{
+		monitor.AlertDrifted: 0, monitor.AlertMissing: 0, monitor.AlertDisagreement: 0,
+		monitor.AlertOverdue: 0, monitor.AlertBlind: 0,
+	}
+	for _, i := range c.snap.Open {
+		open[i.Name]++
+	}
+	for name, n := range open {
+		c.send(alertsOpen, float64(n), string(name))
+	}
+}
+
+func (c *collection) sweeps() {
+	self := c.snap.Self
+	c.send(lastGoodSweep, seconds(self.LastGoodSweep))
+	c.send(gateClosed, truth(!self.GateSince.IsZero()))
+	for group, at := range c.snap.NextSweep {
+		c.send(nextSweep, seconds(at), label(group))
+		c.send(groupBlind, truth(self.BlindGroups[group] != ""), label(group))
+	}
+}
+
+// perRecord sends the series of single records, up to the limit: first of those
+// that are not holding, then of the others, each by name.
+func (c *collection) perRecord() {
+	left := c.limit
+	for _, trouble := range []bool{true, false} {
+		for _, d := range c.snap.Domains {
+			for _, r := range d.Records {
+				state := c.snap.States[monitor.RecordID{Domain: d.Name, Key: r.Key}]
+				if state == nil || (state.Verdict != judge.Holding) != trouble {
+					continue
+				}
+				if left--; left >= 0 {
+					c.record(state)
+				}
+			}
+		}
+	}
+	c.send(seriesDropped, float64(max(-left, 0)))
+}
+
+func (c *collection) record(state *monitor.RecordState) {
+	domain, key := label(string(state.ID.Domain)), label(state.ID.Key)
+	c.send(recordState, 1, domain, key, state.Expectation.Kind.String(), state.Phase.String(), state.Verdict.String())
+	if share, changing := propagation(state, c.snap.Votes[state.ID]); changing {
+		c.send(recordPropagation, share, domain, key)
+	}
+}
+
+// propagation gives the share of the operators heard that see the change which
+// a record goes through: the good record while it is waited for or comes back, the bad one
+// while that spreads. The second result is false for a record that is not changing.
+func propagation(state *monitor.RecordState, votes []monitor.SourceVote) (float64, bool) {
+	if state.Phase == judge.Verified && state.Verdict == judge.Holding {
+		return 0, false
+	}
+	good, heard := count(votes)
+	if heard == 0 && state.Incident != nil {
+		// Nobody was asked since the start: what the incident tells is the last word.
+		d := state.Incident.Facts.Decision
+		good, heard = d.Heard-d.Wrong, d.Heard
+	}
+	if heard == 0 {
+		// A record that is waited for is not asked of resolvers before the authority has it.
+		return 0, state.Phase != judge.Verified
+	}
+	share := float64(good) / float64(heard)
+	if state.Phase == judge.Verified && state.Stage != judge.Recovering {
+		share = 1 - share
+	}
+	return share, true
+}
+
+// count gives the operators that see the good record and those that were heard
+// at all. An operator with several addresses has one vote.
+func count(votes []monitor.SourceVote) (good, heard int) {
+	byOperator := map[string]judge.Vote{}
+	for _, v := range votes {
+		if v.Authority {
+			continue
+		}
+		name := string(v.Operator)
+		byOperator[name] = judge.Vote{Stand: v.Stand}.Merge(byOperator[name])
+	}
+	for v := range maps.Values(byOperator) {
+		switch v.Stand {
+		case judge.Good:
+			good++
+			heard++
+		case judge.Differs, judge.Absent:
+			heard++
+		case judge.Unheard, judge.Abstains:
+		}
+	}
+	return good, heard
+}
+
+// mean is a running average.
+type mean struct {
+	sum float64
+	n   int
+}
+
+func (m *mean) add(v float64) { m.sum, m.n = m.sum+v, m.n+1 }
+
+func (m *mean) value() float64 { return m.sum / float64(m.n) }
+
+// label makes any configured identifier safe as a label's value: Prometheus
+// refuses what is not UTF-8, and with it the whole scrape.
+func label(s string) string { return rrset.Printable([]byte(s)) }
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,179 @@
+package preset
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"maildrift/monitor/rrset"
+)
+
+// Load reads all *.yml files below fsys, one preset a file. It is strict: unknown
+// fields, unknown placeholders, and presets that do not expand with their own
+// examples are errors, which name file and line.
+func Load(fsys fs.FS) (Set, error) {
+	s := Set{byID: map[string]Preset{}}
+	err := fs.WalkDir(fsys, ".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("reading presets: %w", err)
+		}
+		if d.IsDir() || path.Ext(file) != ".yml" {
+			return nil
+		}
+		text, err := fs.ReadFile(fsys, file)
+		if err != nil {
+			return fmt.Errorf("reading preset: %w", err)
+		}
+		p, err := parse(file, text)
+		if err != nil {
+			return err
+		}
+		s.byID[p.ID] = p
+		return nil
+	})
+	if err != nil {
+		return Set{}, err
+	}
+	return s, nil
+}
+
+// yamlLine finds the line in the YAML library's messages.
+var yamlLine = regexp.MustCompile(`line (\d+): `)
+
+// parse reads one preset. Its ID is the name of its file, so two cannot be the same.
+func parse(file string, text []byte) (Preset, error) {
+	var p Preset
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&p); err != nil {
+		return p, decodeError(file, err)
+	}
+	doc := document{file: file}
+	// The same text decodes: it has just done so.
+	if err := yaml.Unmarshal(text, &doc.node); err != nil {
+		return p, decodeError(file, err)
+	}
+	if id := strings.TrimSuffix(path.Base(file), ".yml"); p.ID != id {
+		return p, doc.errorAt(fmt.Errorf("the ID is %q but the file is named %q", p.ID, path.Base(file)), "id")
+	}
+	if err := p.validateParams(doc); err != nil {
+		return p, err
+	}
+	return p, p.validateRecords(doc)
+}
+
+// decodeError puts the file and the first line that is wrong in front.
+func decodeError(file string, err error) error {
+	message := err.Error()
+	var typeErr *yaml.TypeError
+	if errors.As(err, &typeErr) && len(typeErr.Errors) > 0 {
+		message = typeErr.Errors[0]
+	}
+	at := yamlLine.FindStringSubmatchIndex(message)
+	if at == nil {
+		return fmt.Errorf("%s:1: %s", file, strings.TrimPrefix(message, "yaml: "))
+	}
+	return fmt.Errorf("%s:%s: %s", file, message[at[2]:at[3]], message[at[1]:])
+}
+
+// validateParams checks names, patterns, defaults and examples.
+func (p Preset) validateParams(doc document) error {
+	for i, q := range p.Params {
+		fail := func(err error) error { return doc.errorAt(fmt.Errorf("parameter %s: %w", q.Name, err), "params", i) }
+		if _, err := regexp.Compile(q.Pattern); err != nil {
+			return fail(err)
+		}
+		switch {
+		case q.Name == "" || q.Title == "":
+			return fail(errors.New("it needs a name and a title"))
+		case slices.Contains(p.paramNames()[:i], q.Name):
+			return fail(errors.New("it is defined twice"))
+		case q.Required && q.Default != "":
+			return fail(errors.New("it is required and has a default"))
+		case cmp.Or(q.Example, q.Default) == "":
+			return fail(errors.New("it needs an example"))
+		}
+		if err := q.check(cmp.Or(q.Example, q.Default)); err != nil {
+			return fail(fmt.Errorf("its own example does not fit: %w", err))
+		}
+	}
+	return nil
+}
+
+// validateRecords expands every record for a sample domain, once with nothing but
+// what is required, once with everything, once for each value of each parameter.
+func (p Preset) validateRecords(doc document) error {
+	for i, r := range p.Records {
+		if err := p.validateRecord(r); err != nil {
+			return doc.errorAt(fmt.Errorf("record %s: %w", r.Key, err), "records", i)
+		}
+	}
+	least, all := map[string]string{}, map[string]string{}
+	for _, q := range p.Params {
+		all[q.Name] = cmp.Or(q.Example, q.Default)
+		if strings.Contains(all[q.Name], "{{") {
+			delete(all, q.Name)
+		}
+		if q.Required {
+			least[q.Name] = q.Example
+		}
+	}
+	tries := []map[string]string{least, all}
+	for _, q := range p.Params {
+		for _, value := range q.Values {
+			try := map[string]string{q.Name: value}
+			for name, example := range all {
+				if name != q.Name {
+					try[name] = example
+				}
+			}
+			tries = append(tries, try)
+		}
+	}
+	for _, try := range tries {
+		if _, err := p.Expand("news.example.com", try); err != nil {
+			return doc.errorAt(fmt.Errorf("expanding it with %v: %w", try, err), "records")
+		}
+	}
+	return nil
+}
+
+// validateRecord checks what no expansion would reach.
+func (p Preset) validateRecord(r Record) error {
+	if r.Key == "" || r.Title == "" || r.Host == "" {
+		return errors.New("it needs a key, a title and a host")
+	}
+	for _, condition := range r.When {
+		name, value, compares := strings.Cut(condition, "=")
+		q, known := p.param(name)
+		if !known {
+			return fmt.Errorf("when: unknown parameter %q%s", name, suggest(name, p.paramNames()))
+		}
+		if compares && len(q.Values) > 0 && !slices.Contains(q.Values, value) {
+			return fmt.Errorf("when: %s cannot be %q%s", name, value, suggest(value, q.Values))
+		}
+	}
+	if q, known := p.param(r.Each); r.Each != "" && (!known || !q.List) {
+		return fmt.Errorf("each: %q is not a parameter that is a list", r.Each)
+	}
+	v := values{preset: p, domain: rrset.Name("example.com"), each: "x"}
+	for _, templates := range append(slices.Clone(r.Alternatives), r.Want, r.Publish, []string{r.Key, r.Host}) {
+		for _, template := range templates {
+			if strings.Contains(template, "{{table.") {
+				continue
+			}
+			if _, err := v.fill(template); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

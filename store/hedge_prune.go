@@ -47,8 +47,12 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (Prune
 	if keep.History > 0 {
 		before := now.Add(-keep.History)
 		errs = append(errs,
-			s.prune(ctx, bucketTransitions, &p.Transitions, func(_, v, _ []byte) bool { return atOf[monitor.Transition](v, func(t monitor.Transition) time.Time { return t.At }).Before(before) }),
-			s.prune(ctx, bucketIncidents, &p.Incidents, func(_, v, _ []byte) bool { return atOf[monitor.Incident](v, func(i monitor.Incident) time.Time { return i.Closed }).Before(before) }),
+			s.prune(ctx, bucketTransitions, &p.Transitions, func(_, v, _ []byte) bool {
+				return atOf[monitor.Transition](v, func(t monitor.Transition) time.Time { return t.At }).Before(before)
+			}),
+			s.prune(ctx, bucketIncidents, &p.Incidents, func(_, v, _ []byte) bool {
+				return atOf[monitor.Incident](v, func(i monitor.Incident) time.Time { return i.Closed }).Before(before)
+			}),
 			s.prune(ctx, bucketIntervals, &p.Intervals, func(k, v, next []byte) bool {
 				superseded := next != nil && bytes.Equal(k[:len(k)-8], next[:len(next)-8])
 				return superseded && atOf[storedInterval](v, func(i storedInterval) time.Time { return i.From }).Before(before)

@@ -397,3 +397,11 @@ func (s *Store) Size() int64 {
 	}
 	return info.Size()
 }
+
+// Writable says whether a transaction can be committed now, by committing one.
+func (s *Store) Writable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.db.Update(func(*bolt.Tx) error { return nil })
+}

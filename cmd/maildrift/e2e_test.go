@@ -99,11 +99,18 @@ func sendingDomain(name string) string {
 	return name
 }
 
+// wholeName says whether a name ends in a top-level domain that exists.
+func wholeName(name string) bool {
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	return strings.Contains(name, ".") && (icann || strings.Contains(suffix, "."))
+}
+
 // zoneOf is the apex of the zone that a name is put into.
 func zoneOf(name string) string {
-	apex, err := publicsuffix.EffectiveTLDPlusOne(strings.TrimPrefix(name, "*."))
+	name = strings.TrimPrefix(name, "*.")
+	apex, err := publicsuffix.EffectiveTLDPlusOne(name)
 	if err != nil {
-		return name + "."
+		apex = name // a public suffix is a zone of its own
 	}
 	return apex + "."
 }

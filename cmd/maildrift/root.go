@@ -60,8 +60,12 @@ func newVersion() *cobra.Command {
 		Short: "Print the version and what it was built from",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			commit := ""
+			if r := revision(); r != "" {
+				commit = ", commit " + r
+			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "maildrift %s (%s, %s/%s%s)\n",
-				version, runtime.Version(), runtime.GOOS, runtime.GOARCH, revision())
+				version, runtime.Version(), runtime.GOOS, runtime.GOARCH, commit)
 			return err
 		},
 	}
@@ -77,7 +81,7 @@ func revision() string {
 	if i < 0 {
 		return ""
 	}
-	return ", commit " + info.Settings[i].Value
+	return info.Settings[i].Value
 }
 
 // noArgs refuses arguments with the usage exit code.

@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"maildrift/monitor/config"
@@ -62,8 +62,8 @@ func (f *serveFlags) run(ctx context.Context, stderr io.Writer) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	d.onReady = func() { notifySystemd(log, daemon.SdNotifyReady) }
-	d.onStop = func() { notifySystemd(log, daemon.SdNotifyStopping) }
+	d.onReady = func() { notifySystemd(log, systemd.SdNotifyReady) }
+	d.onStop = func() { notifySystemd(log, systemd.SdNotifyStopping) }
 	return d.run(ctx, hangup)
 }
 
@@ -100,7 +100,7 @@ func newLogger(out io.Writer, c config.Log) *slog.Logger {
 
 // notifySystemd tells systemd how it goes, if it asked to be told.
 func notifySystemd(log *slog.Logger, state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+	if _, err := systemd.SdNotify(false, state); err != nil {
 		log.Warn("systemd could not be told", "err", err)
 	}
 }

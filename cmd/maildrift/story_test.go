@@ -135,6 +135,8 @@ func replaceLine(t *testing.T, zones map[string][]string, apex, begins, with str
 // Unbounds, maildrift as users get it, a webhook.
 func TestEndToEnd(t *testing.T) {
 	records := readLines[published](t, sharedData(t, "real/records.jsonl"))
+	// One of the sources names its records relative to zones that the data does not tell.
+	records = slices.DeleteFunc(records, func(r published) bool { return !wholeName(sendingDomain(r.Name)) })
 	zones := map[string][]string{}
 	for _, r := range records {
 		if _, ok := kindOf(r.Class); ok {
@@ -152,11 +154,19 @@ func TestEndToEnd(t *testing.T) {
 	if told := s.hook.told(0); len(told) != 0 {
 		t.Fatalf("told before anything happened: %q", told)
 	}
-	t.Run("changes are told once and resolved once", s.changes)
-	t.Run("resolvers that lie or fail wake nobody", s.faults)
-	t.Run("kill -9 while firing", s.crash)
-	t.Run("amtool", s.amtool)
-	t.Run("commands", s.commands)
+	for _, stage := range []struct {
+		name string
+		play func(t *testing.T)
+	}{
+		{"changes are told once and resolved once", s.changes},
+		{"resolvers that lie or fail wake nobody", s.faults},
+		{"kill -9 while firing", s.crash},
+		{"amtool", s.amtool},
+		{"commands", s.commands},
+	} {
+		t.Logf("stage: %s", stage.name)
+		stage.play(t)
+	}
 }
 
 // story is the four changes that the end-to-end test makes, and what is to be

@@ -81,10 +81,11 @@ func TestSPFThatWasCaptured(t *testing.T) {
 		{"case of a macro letter", "v=spf1 exists:%{d}.x.example -all", "v=spf1 exists:%{D}.x.example -all", Differs, Rejected, "no longer pass"},
 		{"explanation changed", "v=spf1 mx -all exp=a.example", "v=spf1 mx -all exp=b.example", Differs, None, "nobody may send"},
 		{"a second record", "v=spf1 mx -all", "v=spf1 mx -all\nv=spf1 a -all", Differs, Degraded, "permerror"},
-		{"the same record twice, split elsewhere", "v=spf1 mx -all", "v=spf1 mx -all\nv=spf1 mx  -all", Differs, Degraded, "permerror"},
+		{"the same record twice, with another blank", "v=spf1 mx -all", "v=spf1 mx -all\nv=spf1 mx  -all", Differs, Degraded, "permerror"},
 		{"a missing blank", "v=spf1 ip4:192.0.2.1 include:x.example -all", "v=spf1 ip4:192.0.2.1include:x.example -all", Differs, Degraded, "term 1"},
 		{"an unknown mechanism", "v=spf1 mx -all", "v=spf1 mxx -all", Differs, Degraded, "not a known mechanism"},
 		{"a tab", "v=spf1 mx -all", "v=spf1 mx\t-all", Differs, Degraded, "not a known mechanism"},
+		{"a line break at the end", "v=spf1 mx -all", "v=spf1 mx -all\r", Differs, Degraded, "not a known mechanism"},
 		{"a typographic dash", "v=spf1 mx -all", "v=spf1 mx –all", Differs, Degraded, "not a known mechanism"},
 		{"redirect twice", "v=spf1 mx", "v=spf1 redirect=a.example redirect=b.example", Differs, Degraded, "twice"},
 		{"gone", "v=spf1 mx -all", "", Absent, Degraded, "no SPF record"},
@@ -241,6 +242,19 @@ func TestMXThatWasCaptured(t *testing.T) {
 		{"another host came", "10 a.example", "10 a.example\n20 b.example", Same, None, ""},
 		{"the host went", "10 a.example\n20 b.example", "20 b.example", Differs, Degraded, "a.example"},
 	})
+}
+
+func TestOneTextInTwoRecordsIsTwoRecords(t *testing.T) {
+	text := []byte("v=spf1 mx -all")
+	whole, split := rrset.TXTData(text), append(rrset.TXTData(text[:7]), rrset.TXTData(text[7:])...)
+	f := Expectation{Kind: SPF, Match: Captured}.Compare(rrset.NewSet(rrset.TXT, whole), rrset.NewSet(rrset.TXT, whole, split))
+	if f.Class != Differs || len(f.Changes) != 1 || f.Changes[0].Now != "2" {
+		t.Errorf("got %+v", f)
+	}
+	f = Expectation{Kind: SPF, Match: Captured}.Compare(rrset.NewSet(rrset.TXT, whole), rrset.NewSet(rrset.TXT, split))
+	if f.Class != Same {
+		t.Errorf("strings split elsewhere are %s: %s", f.Class, f.Reason)
+	}
 }
 
 func TestMXNotesChangedPreferences(t *testing.T) {

@@ -29,7 +29,7 @@ func fuzzSingle(f *testing.F, d dialect, seeds ...string) {
 		if !d.is([]byte(text)) {
 			return
 		}
-		said, err := d.parse(strings.TrimSpace(text))
+		said, err := d.parse(text)
 		if err != nil {
 			return
 		}

@@ -1,10 +1,10 @@
 package mailrec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"maildrift/monitor/rrset"
@@ -60,8 +60,8 @@ type reading struct {
 	said statement
 	// fault says why receivers cannot use what is there.
 	fault *fault
-	// raw is the records' text, trimmed.
-	raw []string
+	// exact is the records' text.
+	exact []string
 }
 
 // selects takes the records with the kind's version. Where invalid ones may be captured
@@ -98,15 +98,14 @@ func pick(set rrset.Set, texts [][]byte, fits func([]byte) bool) rrset.Set {
 func (d single) read(set rrset.Set) reading {
 	var r reading
 	for _, text := range set.Texts() {
-		r.raw = append(r.raw, string(bytes.TrimSpace(text)))
+		r.exact = append(r.exact, string(text))
 	}
-	slices.Sort(r.raw)
 	// Records that differ only in how their strings are split are still two records.
-	switch len(r.raw) {
+	switch len(r.exact) {
 	case 0:
 		return r
 	case 1:
-		said, err := d.parse(r.raw[0])
+		said, err := d.parse(r.exact[0])
 		if err == nil {
 			r.said, r.fault = said, said.defect()
 			r.meaning = meaningOf(d.kind(), false, said.canonical())
@@ -114,10 +113,21 @@ func (d single) read(set rrset.Set) reading {
 		}
 		r.fault = err
 	default:
-		r.fault = d.several(len(r.raw))
+		r.fault = d.several(len(r.exact))
 	}
-	r.meaning = meaningOf(d.kind(), true, strings.Join(r.raw, "\x00"))
+	r.meaning = meaningOf(d.kind(), true, rawText(r.exact))
 	return r
+}
+
+// rawText is what identifies records that do not parse: their text in any order,
+// without the white space around it.
+func rawText(exact []string) string {
+	trimmed := make([]string, 0, len(exact))
+	for _, text := range exact {
+		trimmed = append(trimmed, strings.TrimSpace(text))
+	}
+	slices.Sort(trimmed)
+	return strings.Join(trimmed, "\x00")
 }
 
 func (d single) check(e Expectation, set rrset.Set) Finding {
@@ -169,17 +179,7 @@ func (d single) compare(e Expectation, baseline, set rrset.Set) Finding {
 	changes, why := d.difference(base, now)
 	switch e.Match {
 	case Contains:
-		if lacking := d.lacksAll(e, now.said); lacking != "" {
-			return f.differs(&fault{reason: lacking, rule: why.rule, impact: max(why.impact, Degraded)}, changes)
-		}
-		if base.said != nil {
-			if why := d.widened(base.said, now.said); why != nil {
-				return f.differs(why, changes)
-			}
-		}
-		f.Changes = changes
-		f.Notes = append(f.Notes, "the rest of the record changed: "+why.reason)
-		return f
+		return d.compareContained(e, f, base, now)
 	case Present:
 		f.Changes = changes
 		f.Notes = append(f.Notes, "the record changed and is still usable: "+why.reason)
@@ -187,6 +187,22 @@ func (d single) compare(e Expectation, baseline, set rrset.Set) Finding {
 	case Equal, Captured:
 	}
 	return f.differs(why, changes)
+}
+
+// compareContained judges a changed record of which only part is watched.
+func (d single) compareContained(e Expectation, f Finding, base, now reading) Finding {
+	changes, why := d.difference(base, now)
+	if lacking := d.lacksAll(e, now.said); lacking != "" {
+		return f.differs(&fault{reason: lacking, rule: why.rule, impact: max(why.impact, Degraded)}, changes)
+	}
+	if base.said != nil {
+		if why := d.widened(base.said, now.said); why != nil {
+			return f.differs(why, changes)
+		}
+	}
+	f.Changes = changes
+	f.Notes = append(f.Notes, "the rest of the record changed: "+why.reason)
+	return f
 }
 
 func (d single) validate(e Expectation, want []string) error {
@@ -288,7 +304,7 @@ func (d single) changes(base, now reading) []Change {
 		changes, _ := base.said.turnInto(now.said)
 		return changes
 	}
-	return textChanges(d.kind().String()+" record", base.raw, now.raw)
+	return textChanges(d.kind().String()+" record", base.exact, now.exact)
 }
 
 // textChanges compares records by their text; one record that became another
@@ -297,6 +313,10 @@ func textChanges(term string, was, now []string) []Change {
 	lost, came := missing(was, now), missing(now, was)
 	if len(lost) == 1 && len(came) == 1 {
 		return []Change{{Op: "~", Term: term, Was: shownText(lost[0]), Now: shownText(came[0])}}
+	}
+	if len(lost)+len(came) == 0 && len(was) != len(now) {
+		// The same text in several records that are split elsewhere.
+		return []Change{{Op: "~", Term: "number of records", Was: strconv.Itoa(len(was)), Now: strconv.Itoa(len(now))}}
 	}
 	var out []Change
 	for _, s := range lost {

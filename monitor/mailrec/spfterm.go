@@ -88,6 +88,9 @@ func (r *spfRecord) add(t spfTerm, ended bool) bool {
 // settle sorts the modifiers and applies RFC 7208 section 6: redirect and exp may
 // appear once, and redirect counts only without all.
 func (r *spfRecord) settle(ended bool) *fault {
+	if r.all() == '+' {
+		r.notes = append(r.notes, "+all lets anybody send in the domain's name")
+	}
 	slices.SortFunc(r.modifiers, func(a, b spfTerm) int { return strings.Compare(a.key(), b.key()) })
 	for i, t := range r.modifiers {
 		if (t.name == "redirect" || t.name == "exp") && i > 0 && r.modifiers[i-1].name == t.name {

@@ -1,6 +1,7 @@
 package mailrec
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,19 +87,15 @@ func (l tagList) unknown(known ...string) []string {
 // versionIs says whether text begins with the tag v with exactly this value, up to
 // a semicolon or the end.
 func versionIs(text []byte, value string) bool {
-	s := string(text[:min(len(text), len(value)+64)])
-	s, found := strings.CutPrefix(s, "v")
-	if !found {
-		return false
+	rest := text
+	for _, part := range [...]string{"v", "=", value} {
+		var found bool
+		if rest, found = bytes.CutPrefix(rest, []byte(part)); !found {
+			return false
+		}
+		rest = bytes.TrimLeft(rest, " \t")
 	}
-	if s, found = strings.CutPrefix(strings.TrimLeft(s, " \t"), "="); !found {
-		return false
-	}
-	if s, found = strings.CutPrefix(strings.TrimLeft(s, " \t"), value); !found {
-		return false
-	}
-	s = strings.TrimLeft(s, " \t")
-	return s == "" || s[0] == ';'
+	return len(rest) == 0 || rest[0] == ';'
 }
 
 // versionNearly says why a text was probably meant to begin with v=value; empty

@@ -35,7 +35,7 @@ type Metrics struct {
 
 	lookups, retries, mismatches *prometheus.CounterVec
 	lookupTime                   *prometheus.HistogramVec
-	// operators holds what was looked up in these by label, *operatorSeries by name,
+	// operators holds *operatorSeries by name, found once,
 	// because a sweep counts some hundred thousand questions.
 	operators sync.Map
 
@@ -136,11 +136,11 @@ func (m *Metrics) Reloaded(err error, at time.Time) {
 func (m *Metrics) operator(s *resolve.Source) *operatorSeries {
 	name := authority
 	if s.Role == resolve.Recursive {
-		name = label(cmp.Or(string(s.Operator), s.ID))
+		name = cmp.Or(string(s.Operator), s.ID)
 	}
 	if had, ok := m.operators.Load(name); ok {
 		return had.(*operatorSeries)
 	}
-	had, _ := m.operators.LoadOrStore(name, m.newOperatorSeries(name))
+	had, _ := m.operators.LoadOrStore(name, m.newOperatorSeries(label(name)))
 	return had.(*operatorSeries)
 }

@@ -1,0 +1,404 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"maildrift/alert"
+	"maildrift/monitor"
+	"maildrift/monitor/config"
+	"maildrift/monitor/metrics"
+	"maildrift/monitor/preset"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+	"maildrift/monitor/web"
+	"maildrift/store"
+)
+
+const (
+	// stopWithin bounds how long HTTP clients may delay a stop.
+	stopWithin = 3 * time.Second
+	// pruneEvery is how often what is too old is taken out of the database.
+	pruneEvery = time.Hour
+)
+
+// daemon is everything, wired.
+type daemon struct {
+	flags    *serveFlags
+	log      *slog.Logger
+	presets  preset.Set
+	store    *store.Store
+	network  *network
+	alerts   *alert.Engine
+	engine   *monitor.Engine
+	metrics  *metrics.Metrics
+	heart    *heart
+	handler  http.Handler
+	listener net.Listener
+	// reloading admits one reload at a time. mu guards cfg.
+	reloading sync.Mutex
+	mu        sync.Mutex
+	cfg       *config.Config
+	// onReady and onStop tell whoever started us; they may be nil.
+	onReady, onStop func()
+}
+
+// newDaemon opens and wires everything, in the order in which one needs the other. Nothing
+// runs yet. On an error what was opened is closed again.
+func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *slog.Logger) (d *daemon, err error) {
+	d = &daemon{flags: flags, log: log, cfg: cfg, heart: &heart{}}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if err := web.CheckListen(cfg.Listen, flags.allowRemote); err != nil {
+		return nil, usageError(err)
+	}
+	if d.presets, err = loadPresets(); err != nil {
+		return nil, err
+	}
+	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: flags.init}); err != nil {
+		return nil, usageError(err)
+	}
+	memory, err := d.store.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	d.metrics = metrics.New(registry, d.snapshot, metrics.Options{
+		Version: version, Revision: revision(), PerRecordLimit: cfg.Metrics.PerRecordLimit, StoreSize: d.store.Size,
+	})
+	if err := d.openAlerts(registry); err != nil {
+		return nil, usageError(err)
+	}
+	d.network = newNetwork(cfg)
+	d.heart.set(cfg, log)
+	d.engine, err = monitor.New(ctx, monitor.Options{
+		Asker: d.network, Authorities: d.network, Journal: d.store, Presets: d.presets, Logger: log, Meter: d.metrics, Heart: d.heart,
+		Notifier: alert.NewNotifier(d.alerts, alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks}, time.Now()),
+	}, memory, settings(cfg), cfg.Domains)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	d.metrics.Reloaded(nil, time.Now())
+	return d, d.openWeb(ctx, registry)
+}
+
+// snapshot gives the engine's state; nil while there is no engine yet.
+func (d *daemon) snapshot() *monitor.Snapshot {
+	if d.engine == nil {
+		return nil
+	}
+	return d.engine.Snapshot()
+}
+
+func (d *daemon) openAlerts(registry *prometheus.Registry) error {
+	conf, err := alertConfig(d.cfg)
+	if err != nil {
+		return err
+	}
+	d.alerts, err = alert.NewEngine(alert.Options{
+		Dir: filepath.Join(d.cfg.DataDir, "alertmanager"), ExternalURL: d.cfg.ExternalURL + "/alertmanager",
+		Logger: d.log, Registerer: registry,
+	}, conf)
+	return err
+}
+
+// alertConfig checks Alertmanager's part of a configuration.
+func alertConfig(cfg *config.Config) (*alert.Config, error) {
+	conf, err := alert.ParseConfigIn(filepath.Dir(cfg.File), cfg.Alerting.YAML)
+	if err != nil {
+		return nil, fmt.Errorf("%s:%d: alerting: %w", cfg.File, cfg.Alerting.Line, err)
+	}
+	return conf, nil
+}
+
+func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (err error) {
+	d.handler, err = web.New(web.Options{
+		Engine: d.engine, History: kept{d.store}, Presets: d.presets, Version: version, Started: time.Now(), Logger: d.log,
+		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(),
+		Reload: d.reload, Ready: d.ready, AllowedHosts: hostsOf(d.cfg.ExternalURL),
+	})
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	if d.listener, err = lc.Listen(ctx, "tcp", d.cfg.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
+
+// hostsOf gives the host of a URL, by which browsers will call.
+func hostsOf(external string) []string {
+	if u, err := url.Parse(external); err == nil && u.Hostname() != "" {
+		return []string{u.Hostname()}
+	}
+	return nil
+}
+
+// kept is the store as the web package asks for history.
+type kept struct{ *store.Store }
+
+// Transitions implements web.History.
+func (k kept) Transitions(ctx context.Context, q web.Query) ([]monitor.Transition, error) {
+	return k.Store.Transitions(ctx, store.Query(q))
+}
+
+// Intervals implements web.History.
+func (k kept) Intervals(ctx context.Context, q web.Query) ([]monitor.Interval, error) {
+	return k.Store.Intervals(ctx, store.Query(q))
+}
+
+// Sweeps implements web.History.
+func (k kept) Sweeps(ctx context.Context, q web.Query) ([]monitor.SweepSummary, error) {
+	return k.Store.Sweeps(ctx, store.Query(q))
+}
+
+// close lets go of what is open, in reverse.
+func (d *daemon) close() {
+	if d.listener != nil {
+		_ = d.listener.Close()
+	}
+	if d.network != nil {
+		d.network.close()
+	}
+	if d.alerts != nil {
+		if err := d.alerts.Close(); err != nil {
+			d.log.Error("alert engine did not close", "err", err)
+		}
+	}
+	if d.store != nil {
+		if err := d.store.Close(); err != nil {
+			d.log.Error("database did not close", "err", err)
+		}
+	}
+}
+
+// run runs everything until ctx ends; hangup asks for a reload.
+func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
+	defer d.close()
+	// Alertmanager must have all alerts before it speaks, see package alert.
+	if err := d.engine.Tell(ctx); err != nil {
+		return fmt.Errorf("hand over the open alerts: %w", err)
+	}
+	server := web.NewServer(d.cfg.Listen, d.handler)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.alerts.Run(ctx) })
+	g.Go(func() error { return d.engine.Run(ctx) })
+	g.Go(func() error { d.keepPruning(ctx); return nil })
+	g.Go(func() error { d.keepReloading(ctx, hangup); return nil })
+	g.Go(func() error {
+		if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve HTTP: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		if d.onStop != nil {
+			d.onStop()
+		}
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		if err := server.Shutdown(grace); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	d.log.Info("maildrift is up", "version", version, "listen", d.listener.Addr(), "domains", len(d.engine.Snapshot().Domains))
+	if d.onReady != nil {
+		d.onReady()
+	}
+	err := g.Wait()
+	d.log.Info("maildrift has stopped", "err", err)
+	return err
+}
+
+// keepPruning deletes what is older than it is to be kept.
+func (d *daemon) keepPruning(ctx context.Context) {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		d.mu.Lock()
+		keep := store.Retention{History: d.cfg.Retention.History, Sweeps: d.cfg.Retention.Sweeps}
+		d.mu.Unlock()
+		if gone, err := d.store.Prune(ctx, keep, time.Now()); err != nil && ctx.Err() == nil {
+			d.log.Error("old history is not deleted", "err", err)
+		} else if gone != (store.Pruned{}) {
+			d.log.Info("old history deleted", "transitions", gone.Transitions, "answers", gone.Intervals, "sweeps", gone.Sweeps)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *daemon) keepReloading(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			_ = d.reload(ctx) // it has been logged
+		}
+	}
+}
+
+// reload reads the configuration again: all of it is taken, or nothing. What
+// cannot change while running (the listen address, the data directory) is refused.
+func (d *daemon) reload(ctx context.Context) (err error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	defer func() {
+		d.metrics.Reloaded(err, time.Now())
+		if err != nil {
+			d.log.Error("configuration not taken, the old one stays", "err", err)
+		}
+	}()
+	cfg, err := d.flags.load()
+	if err != nil {
+		return err
+	}
+	if cfg.Listen != d.cfg.Listen || cfg.DataDir != d.cfg.DataDir || cfg.ExternalURL != d.cfg.ExternalURL {
+		return errors.New("listen, external_url and data_dir cannot change while maildrift runs: restart it, or put them back")
+	}
+	conf, err := alertConfig(cfg)
+	if err != nil {
+		return err
+	}
+	before, old := d.network.swap(cfg), d.cfg
+	if err := d.engine.Apply(ctx, settings(cfg), cfg.Domains); err != nil {
+		d.network.restore(before)
+		return err
+	}
+	if err := d.alerts.Reload(conf); err != nil {
+		d.network.restore(before)
+		return errors.Join(err, d.engine.Apply(ctx, settings(old), old.Domains))
+	}
+	before.retire()
+	d.heart.set(cfg, d.log)
+	d.mu.Lock()
+	d.cfg = cfg
+	d.mu.Unlock()
+	d.log.Info("configuration taken", "hash", cfg.Hash[:12], "domains", len(cfg.Domains))
+	return nil
+}
+
+// ready says what keeps maildrift from doing its work; nil if nothing does.
+func (d *daemon) ready() error {
+	if err := d.store.Writable(context.Background()); err != nil {
+		return fmt.Errorf("the database cannot be written: %w", err)
+	}
+	return nil
+}
+
+// settings makes the engine's settings of a configuration.
+func settings(cfg *config.Config) monitor.Settings {
+	s := monitor.Settings{
+		Groups: map[string]monitor.Group{}, Rules: cfg.Rules, Gate: cfg.Gate, Canaries: cfg.Canaries,
+		AskAuthority: cfg.Authority.Enabled, Recheck: cfg.Recheck, Resend: cfg.Alerting.Resend,
+	}
+	for name, sch := range cfg.Schedules {
+		s.Groups[name] = monitor.Group{Name: name, Schedule: sch, Resolvers: cfg.Groups[sch.Resolvers]}
+	}
+	return s
+}
+
+// network is how the world is asked. Its inside is replaced on reload; questions
+// on their way keep the one that they began with.
+type network struct {
+	mu  sync.RWMutex
+	now *asking
+}
+
+// asking is one client with the delegations that it has learned.
+type asking struct {
+	client *resolve.Client
+	zones  *resolve.Delegations
+}
+
+func newNetwork(cfg *config.Config) *network { return &network{now: newAsking(cfg)} }
+
+func newAsking(cfg *config.Config) *asking {
+	client := resolve.NewClient(resolve.Options{Timeout: cfg.Asking.Timeout, Rate: cfg.Asking.Rate, Window: cfg.Asking.Window})
+	return &asking{client, resolve.NewDelegations(client, cfg.Groups["default"], resolve.DelegationOptions{
+		Port: cfg.Authority.Port, AllowPrivate: cfg.Authority.AllowPrivate, IPv6: cfg.Authority.IPv6,
+	})}
+}
+
+func (n *network) current() *asking {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.now
+}
+
+// swap puts a new inside in place and gives the old one.
+func (n *network) swap(cfg *config.Config) *asking {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	old := n.now
+	n.now = newAsking(cfg)
+	return old
+}
+
+func (n *network) restore(a *asking) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now.retire()
+	n.now = a
+}
+
+func (n *network) close() { n.current().retire() }
+
+// retire lets go of idle connections; those in use end by themselves.
+func (a *asking) retire() { a.client.Close() }
+
+// Ask implements resolve.Asker.
+func (n *network) Ask(ctx context.Context, queries []resolve.Query, emit func(resolve.Observation)) {
+	n.current().client.Ask(ctx, queries, emit)
+}
+
+// Find implements monitor.Authorities.
+func (n *network) Find(ctx context.Context, names []rrset.Name) map[rrset.Name]resolve.Zone {
+	return n.current().zones.Find(ctx, names)
+}
+
+// Forget implements monitor.Authorities.
+func (n *network) Forget(name rrset.Name) { n.current().zones.Forget(name) }
+
+// heart is a heartbeat whose address a reload may change.
+type heart struct {
+	mu   sync.Mutex
+	beat *alert.Heartbeat
+}
+
+func (h *heart) set(cfg *config.Config, log *slog.Logger) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.beat = alert.NewHeartbeat(string(cfg.Alerting.Heartbeat), nil, log)
+}
+
+// Beat implements monitor.Heart.
+func (h *heart) Beat(ctx context.Context) error {
+	h.mu.Lock()
+	beat := h.beat
+	h.mu.Unlock()
+	return beat.Beat(ctx)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"maildrift/configs"
+	"maildrift/monitor/preset"
+	"maildrift/monitor/rrset"
+)
+
+// loadPresets reads the embedded mail-service presets.
+func loadPresets() (preset.Set, error) {
+	set, err := preset.Load(configs.Presets)
+	if err != nil {
+		return preset.Set{}, fmt.Errorf("built-in presets: %w", err)
+	}
+	return set, nil
+}
+
+func newPresets() *cobra.Command {
+	return group("presets", "Show the mail services that maildrift knows", newPresetsList(), newPresetsShow())
+}
+
+func newPresetsList() *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the mail services",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := loadPresets()
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(cmd.OutOrStdout(), set.List())
+			}
+			p := newPrinter(cmd.OutOrStdout())
+			for _, s := range set.List() {
+				p.printf("%s  %s\n", p.paint(bold, fmt.Sprintf("%-18s", s.ID)), s.Title)
+			}
+			return p.err
+		},
+	}
+	formatFlag(c, &format)
+	return c
+}
+
+func newPresetsShow() *cobra.Command {
+	var format, domain string
+	var params map[string]string
+	c := &cobra.Command{
+		Use:   "show SERVICE",
+		Short: "Show what a mail service asks for, ready to copy",
+		Example: `  maildrift presets show directmail
+  maildrift presets show directmail --domain notice.example.com --param region=ap-southeast-1`,
+		Args: exactArgs(1, "the name of one mail service"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return showPreset(cmd.OutOrStdout(), format, args[0], domain, params)
+		},
+	}
+	c.Flags().StringVar(&domain, "domain", "notice.example.com", "domain to show the records for")
+	c.Flags().StringToStringVar(&params, "param", nil, "parameter of the preset, NAME=VALUE; repeatable")
+	formatFlag(c, &format)
+	return c
+}
+
+func showPreset(out io.Writer, format, id, domain string, params map[string]string) error {
+	set, err := loadPresets()
+	if err != nil {
+		return err
+	}
+	s, err := set.Get(id)
+	if err != nil {
+		return usageError(err)
+	}
+	name, err := rrset.ParseName(domain)
+	if err != nil {
+		return usageError(err)
+	}
+	expected, err := s.Expand(name, params)
+	if err != nil && (len(params) > 0 || !missesRequired(s)) {
+		return usageError(err)
+	}
+	if format == "json" {
+		return writeJSON(out, map[string]any{"preset": s, "domain": name, "records": expected})
+	}
+	p := newPrinter(out)
+	p.head(s.Title)
+	p.printf("%s\n", s.Summary)
+	if s.Docs != "" {
+		p.printf("%s\n", s.Docs)
+	}
+	if len(s.Params) > 0 {
+		p.printf("\nParameters:\n")
+	}
+	for _, q := range s.Params {
+		p.printf("  %-16s %s\n", q.Name, paramLine(q))
+	}
+	if len(expected) > 0 {
+		p.printf("\nTo publish for %s:\n", name)
+	}
+	for _, e := range expected {
+		p.printf("  %s  %s\n", p.paint(bold, fmt.Sprintf("%-14s", e.Key)), e.Purpose)
+		for _, l := range e.Publish {
+			p.printf("    %s %s %s\n", l.Name.FQDN(), l.Type, l.Value)
+		}
+	}
+	for _, a := range append(s.Limits, s.Advice...) {
+		p.printf("  - %s\n", a)
+	}
+	return p.err
+}
+
+func missesRequired(s preset.Preset) bool {
+	for _, q := range s.Params {
+		if q.Required {
+			return true
+		}
+	}
+	return false
+}
+
+func paramLine(q preset.Param) string {
+	parts := []string{q.Title}
+	switch {
+	case q.Required:
+		parts = append(parts, "required")
+	case q.Default != "":
+		parts = append(parts, "default "+q.Default)
+	}
+	if len(q.Values) > 0 {
+		parts = append(parts, "one of "+strings.Join(q.Values, ", "))
+	} else if q.Example != "" {
+		parts = append(parts, "for example "+q.Example)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// writeJSON writes a value for machines, indented, without escaping what HTML would.
+func writeJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

@@ -1,0 +1,125 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"maildrift/monitor/web/wire"
+)
+
+// statusOperations are about the daemon as a whole.
+func (s *site) statusOperations(api huma.API) {
+	huma.Register(api, operation(http.MethodGet, "/status", "get-status", "How the daemon and its fleet are"),
+		func(context.Context, *struct{}) (*answer[wire.Status], error) {
+			return &answer[wire.Status]{s.status(s.index.current())}, nil
+		})
+	huma.Register(api, operation(http.MethodGet, "/resolvers", "list-resolvers", "The configured resolvers"),
+		func(context.Context, *struct{}) (*answer[wire.Resolvers], error) {
+			out := wire.Resolvers{Resolvers: []wire.Resolver{}}
+			for _, source := range s.Engine.Snapshot().Sources {
+				out.Resolvers = append(out.Resolvers, wire.ResolverOf(source))
+			}
+			return &answer[wire.Resolvers]{out}, nil
+		})
+	huma.Register(api, operation(http.MethodGet, "/alerts", "list-alerts", "Open incidents, the oldest first"),
+		func(context.Context, *struct{}) (*answer[wire.Incidents], error) {
+			out := wire.Incidents{Incidents: []wire.Incident{}}
+			for _, i := range s.Engine.Snapshot().Open {
+				out.Incidents = append(out.Incidents, wire.IncidentOf(i))
+			}
+			return &answer[wire.Incidents]{out}, nil
+		})
+	backup := operation(http.MethodGet, "/backup", "get-backup", "A copy of the whole database, consistent at one moment")
+	backup.Responses = map[string]*huma.Response{"200": {
+		Description: "The database file",
+		Content:     map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
+	}}
+	huma.Register(api, backup, s.backup)
+}
+
+func (s *site) status(x *index) wire.Status {
+	out := wire.Status{
+		Version: s.Version, Started: s.Started.UTC(), Now: s.Now().UTC(), Ready: true,
+		Domains: len(x.snap.Domains), Records: x.records, DomainsBy: x.domainsBy, RecordsBy: x.recordsBy,
+		Incidents: len(x.snap.Open), LastGoodSweep: x.snap.Self.LastGoodSweep.UTC(), GateSince: x.snap.Self.GateSince.UTC(),
+		Groups: []wire.Group{},
+	}
+	if err := s.Ready(); err != nil {
+		out.Ready, out.NotReady = false, err.Error()
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.snap.NextSweep)) {
+		group := wire.Group{Name: name, NextSweep: x.snap.NextSweep[name].UTC(), Blind: x.snap.Self.BlindGroups[name]}
+		if sweep, ok := x.snap.Sweeps[name]; ok {
+			sweep = wire.SweepOf(sweep)
+			group.LastSweep = &sweep
+		}
+		out.Groups = append(out.Groups, group)
+	}
+	return out
+}
+
+// backup streams the database. What goes wrong before the first byte is an answer; after it
+// the connection is broken off, so that nobody takes a part for the whole.
+func (s *site) backup(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		_, w := humago.Unwrap(hc)
+		out := s.newStream(w, "application/octet-stream")
+		out.Header().Set("Content-Disposition", `attachment; filename="maildrift-backup.db"`)
+		_, err := s.History.Backup(ctx, out)
+		out.end("back up the database", err)
+	}}, nil
+}
+
+// stream writes a long response. Its deadline moves on as long as the client
+// reads.
+type stream struct {
+	http.ResponseWriter
+	site        *site
+	contentType string
+	began       bool
+}
+
+func (s *site) newStream(w http.ResponseWriter, contentType string) *stream {
+	return &stream{ResponseWriter: w, site: s, contentType: contentType}
+}
+
+// Write sends a part of the body.
+func (s *stream) Write(b []byte) (int, error) {
+	s.begin()
+	s.site.deadline(http.NewResponseController(s.ResponseWriter).SetWriteDeadline, writeWithin)
+	return s.ResponseWriter.Write(b)
+}
+
+func (s *stream) begin() {
+	if !s.began {
+		s.began = true
+		s.Header().Set("Content-Type", s.contentType)
+		s.WriteHeader(http.StatusOK)
+	}
+}
+
+// end ends the response, well or not.
+func (s *stream) end(doing string, err error) {
+	switch {
+	case err == nil:
+		s.begin()
+	case s.began:
+		s.site.Logger.Error("response broken off", "doing", doing, "err", err)
+		panic(http.ErrAbortHandler)
+	default:
+		s.Header().Del("Content-Disposition")
+		var known huma.StatusError
+		if problem := s.site.problem(doing, err); errors.As(problem, &known) {
+			writeProblem(s.ResponseWriter, known.GetStatus(), known.Error())
+		}
+	}
+}
+
+var _ io.Writer = (*stream)(nil)

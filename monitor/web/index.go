@@ -1,0 +1,139 @@
+package web
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"maildrift/monitor"
+	"maildrift/monitor/rrset"
+	"maildrift/monitor/web/wire"
+)
+
+// indexer keeps what follows from the last snapshot, so that it is worked out once for
+// all who look at the same one.
+type indexer struct {
+	engine Engine
+	last   atomic.Pointer[index]
+}
+
+// current gives the index of the current snapshot. Two callers may work it out at
+// the same time; either's is right.
+func (x *indexer) current() *index {
+	snap := x.engine.Snapshot()
+	if had := x.last.Load(); had != nil && had.snap == snap {
+		return had
+	}
+	made := newIndex(snap)
+	x.last.Store(made)
+	return made
+}
+
+// index is a snapshot with what is asked of it often.
+type index struct {
+	snap *monitor.Snapshot
+	// standing is that of each domain, in the order of the snapshot.
+	standing             []wire.Standing
+	domainsBy, recordsBy map[string]int
+	records              int
+	services, schedules  []string
+}
+
+func newIndex(snap *monitor.Snapshot) *index {
+	x := &index{snap: snap, domainsBy: map[string]int{}, recordsBy: map[string]int{}}
+	for _, s := range wire.Standings() {
+		x.domainsBy[s.String()], x.recordsBy[s.String()] = 0, 0
+	}
+	domains, records := make([]int, len(wire.Standings())), make([]int, len(wire.Standings()))
+	services, schedules := map[string]bool{}, map[string]bool{}
+	for _, d := range snap.Domains {
+		worst := wire.Holding
+		for _, r := range d.Records {
+			s := snap.States[monitor.RecordID{Domain: d.Name, Key: r.Key}]
+			if s == nil {
+				continue
+			}
+			standing := wire.StandingOf(s)
+			records[standing]++
+			x.records++
+			worst = max(worst, standing)
+		}
+		domains[worst]++
+		x.standing = append(x.standing, worst)
+		services[d.Service()], schedules[d.Schedule()] = true, true
+	}
+	for _, s := range wire.Standings() {
+		x.domainsBy[s.String()], x.recordsBy[s.String()] = domains[s], records[s]
+	}
+	x.services, x.schedules = sortedKeys(services), sortedKeys(schedules)
+	return x
+}
+
+// find gives the domain with that name, and false if none has it.
+func (x *index) find(name rrset.Name) (*monitor.Domain, bool) {
+	i, ok := slices.BinarySearchFunc(x.snap.Domains, name, func(d *monitor.Domain, name rrset.Name) int {
+		return strings.Compare(string(d.Name), string(name))
+	})
+	if !ok {
+		return nil, false
+	}
+	return x.snap.Domains[i], true
+}
+
+// filter selects domains. The zero filter selects all.
+type filter struct {
+	// text is looked for in names, notes, services and labels, in any case.
+	text              string
+	standing          string
+	service, schedule string
+}
+
+func (f filter) matches(d *monitor.Domain, s wire.Standing) bool {
+	return (f.standing == "" || f.standing == s.String()) &&
+		(f.service == "" || f.service == d.Service()) &&
+		(f.schedule == "" || f.schedule == d.Schedule()) &&
+		(f.text == "" || f.foundIn(d))
+}
+
+func (f filter) foundIn(d *monitor.Domain) bool {
+	text := strings.ToLower(f.text)
+	if strings.Contains(string(d.Name), text) || strings.Contains(d.Service(), text) ||
+		strings.Contains(strings.ToLower(d.Spec.Note), text) || strings.Contains(strings.ToLower(d.Name.Unicode()), text) {
+		return true
+	}
+	for name, value := range d.Spec.Labels {
+		if strings.Contains(strings.ToLower(name+"="+value), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// list gives a page of the domains that match, by name, from after the cursor on. The cursor
+// is the name of the last one before, so that pages fit together while domains come and go.
+func (x *index) list(f filter, cursor string, limit int) wire.Page {
+	page := wire.Page{Domains: []wire.Summary{}}
+	for i, d := range x.snap.Domains {
+		if !f.matches(d, x.standing[i]) {
+			continue
+		}
+		page.Total++
+		switch {
+		case string(d.Name) <= cursor:
+		case len(page.Domains) < limit:
+			page.Domains = append(page.Domains, wire.SummaryOf(x.snap, d))
+		case page.Next == "":
+			page.Next = string(page.Domains[limit-1].Name)
+		}
+	}
+	return page
+}
+
+func sortedKeys(m map[string]bool) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,95 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/preset"
+	"maildrift/monitor/rrset"
+)
+
+// Engine is what is shown and acted upon. *monitor.Engine is one.
+type Engine interface {
+	// Snapshot gives the current state, which is shared and read-only.
+	Snapshot() *monitor.Snapshot
+	// AddAll registers all domains or none: *monitor.FieldError, monitor.ErrExists.
+	AddAll(ctx context.Context, specs []monitor.Spec, by string) ([]*monitor.Domain, error)
+	// Remove forgets a domain: monitor.ErrNotFound, monitor.ErrReadOnly.
+	Remove(ctx context.Context, name rrset.Name, by string) error
+	// CheckNow asks about a domain and returns when that is judged: monitor.ErrNotFound.
+	CheckNow(ctx context.Context, name rrset.Name) error
+	// Accept makes what is there the baseline: monitor.ErrNotFound, monitor.ErrNothingToAccept.
+	Accept(ctx context.Context, id monitor.RecordID, by, why string) error
+}
+
+// Query selects a part of the history.
+type Query struct {
+	// Domain and Record narrow it down; empty means all.
+	Domain rrset.Name
+	Record string
+	// Since is inclusive, Until exclusive; zero means no bound.
+	Since, Until time.Time
+	// Limit is the most rows to give, at least 1.
+	Limit int
+	// Newest says that the newest come first and that the limit cuts the oldest.
+	Newest bool
+}
+
+// History is what was kept. A store is one, adapted to Query.
+type History interface {
+	Transitions(ctx context.Context, q Query) ([]monitor.Transition, error)
+	Intervals(ctx context.Context, q Query) ([]monitor.Interval, error)
+	Sweeps(ctx context.Context, q Query) ([]monitor.SweepSummary, error)
+	// Backup writes a copy of the whole database and gives its size in bytes.
+	Backup(ctx context.Context, w io.Writer) (int64, error)
+}
+
+// Options are what the handler stands on. Engine, History and Ready must be set.
+type Options struct {
+	Engine  Engine
+	History History
+	// Ready gives nil once state is loaded and the store takes commits, else why not. The
+	// text is shown to anybody.
+	Ready func() error
+	// Metrics serves /metrics, Alertmanager everything under /alertmanager/ with the prefix left in
+	// the path. Without them these paths do not exist.
+	Metrics, Alertmanager http.Handler
+	// Reload reads the configuration again, all of it or, with an error, nothing.
+	// Without it POST /-/reload does not exist.
+	Reload func(ctx context.Context) error
+	// Presets are what domains are resolved with and what the API shows.
+	Presets preset.Set
+	// Version and Started are shown.
+	Version string
+	Started time.Time
+	// AllowedHosts are the host names, without port, by which the daemon may be called besides
+	// localhost and IP addresses: the host of the external URL. "*" allows any.
+	AllowedHosts []string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger gets failures of requests; nil means none.
+	Logger *slog.Logger
+}
+
+func (o *Options) complete() error {
+	switch {
+	case o.Engine == nil:
+		return errors.New("web: no engine")
+	case o.History == nil:
+		return errors.New("web: no history")
+	case o.Ready == nil:
+		return errors.New("web: nobody to say whether it is ready")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}

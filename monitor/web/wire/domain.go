@@ -1,0 +1,198 @@
+package wire
+
+import (
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// Summary is a domain in a list.
+type Summary struct {
+	Name rrset.Name `json:"name" doc:"Domain name in A-label form"`
+	// Unicode is the name with U-labels where that is another one.
+	Unicode  string            `json:"unicode,omitempty" doc:"Name in Unicode, if that differs"`
+	Service  string            `json:"service" doc:"Mail service preset"`
+	Schedule string            `json:"schedule" doc:"Schedule group"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	Note     string            `json:"note,omitempty"`
+	// Standing is that of its worst record, since Since.
+	Standing Standing  `json:"standing" doc:"How the worst record stands: holding, pending, blind, overdue, disagreeing, drifted or missing"`
+	Since    time.Time `json:"since,omitzero" doc:"Since when the worst record stands so"`
+	// Counts is how many records stand how; words without a record are left out.
+	Counts     map[string]int `json:"counts" doc:"Records by standing"`
+	Registered time.Time      `json:"registered" doc:"When the domain was first seen"`
+	// ReadOnly domains come from a configuration file: Origin tells which.
+	ReadOnly bool            `json:"read_only" doc:"Whether the domain can only be changed in its file"`
+	Origin   *monitor.Origin `json:"origin,omitempty" doc:"Place in the configuration, if it comes from there"`
+}
+
+// SummaryOf gives the summary of a domain in a snapshot.
+func SummaryOf(snap *monitor.Snapshot, d *monitor.Domain) Summary {
+	out := Summary{
+		Name: d.Name, Service: d.Service(), Schedule: d.Schedule(), Labels: d.Spec.Labels, Note: d.Spec.Note,
+		Counts: map[string]int{}, Registered: d.Registered.UTC(), ReadOnly: d.Origin.ReadOnly(),
+	}
+	if u := d.Name.Unicode(); u != string(d.Name) {
+		out.Unicode = printable(u)
+	}
+	if out.ReadOnly {
+		out.Origin = &d.Origin
+	}
+	for _, r := range d.Records {
+		s := snap.States[monitor.RecordID{Domain: d.Name, Key: r.Key}]
+		if s == nil {
+			continue
+		}
+		standing := StandingOf(s)
+		out.Counts[standing.String()]++
+		if out.Since.IsZero() || standing > out.Standing {
+			out.Standing, out.Since = standing, s.Since.UTC()
+		}
+	}
+	return out
+}
+
+// Page is a part of the list of domains.
+type Page struct {
+	Domains []Summary `json:"domains" nullable:"false"`
+	// Total is how many domains the filter matches.
+	Total int `json:"total" doc:"Domains that match"`
+	// Next is the cursor of the next page, empty on the last.
+	Next string `json:"next,omitempty" doc:"Cursor of the next page; absent on the last"`
+}
+
+// Domain is all about one domain.
+type Domain struct {
+	Summary
+	Spec    monitor.Spec `json:"spec" doc:"As it was registered"`
+	Records []Record     `json:"records" nullable:"false"`
+}
+
+// DomainOf gives all about a domain in a snapshot.
+func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
+	out := Domain{Summary: SummaryOf(snap, d), Spec: d.Spec, Records: []Record{}}
+	for _, r := range d.Records {
+		id := monitor.RecordID{Domain: d.Name, Key: r.Key}
+		out.Records = append(out.Records, recordOf(r, snap.States[id], snap.Votes[id]))
+	}
+	return out
+}
+
+// Record is all about one record.
+type Record struct {
+	Key     string        `json:"key" doc:"Name of the record within its domain"`
+	Name    rrset.Name    `json:"name" doc:"Where it lives"`
+	Type    rrset.Type    `json:"type"`
+	Kind    mailrec.Kind  `json:"kind"`
+	Match   mailrec.Match `json:"match"`
+	Purpose string        `json:"purpose,omitempty"`
+	// Want and Alternatives are what was asked for; empty if whatever is there is taken.
+	Want         []string              `json:"want,omitempty"`
+	Alternatives [][]string            `json:"alternatives,omitempty"`
+	Publish      []monitor.PublishLine `json:"publish,omitempty" doc:"What to put into the zone"`
+
+	Standing Standing      `json:"standing"`
+	Phase    judge.Phase   `json:"phase"`
+	Verdict  judge.Verdict `json:"verdict"`
+	Stage    judge.Stage   `json:"stage" doc:"How far a change has come: none, authority, receivers or recovering"`
+	Since    time.Time     `json:"since,omitzero"`
+	// VerifiedAt is when its baseline was captured; BlindSince since when too little is heard.
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	BlindSince time.Time `json:"blind_since,omitzero"`
+	// Baseline is what was verified, Seen what is there instead.
+	Baseline *Data `json:"baseline,omitempty" doc:"What was verified"`
+	Seen     *Data `json:"seen,omitempty" doc:"What is there instead; absent when nothing is, or all is well"`
+	// Finding is what Seen means; nil while all is well.
+	Finding *mailrec.Finding `json:"finding,omitempty"`
+	// Suspicion is a change that was seen and waits to be confirmed.
+	Suspicion *Suspicion `json:"suspicion,omitempty"`
+	Spread    Spread     `json:"spread" doc:"Who sees the good record, by operator and by the zone's own servers"`
+	// Deadline and LastDeadline are when the first and the last caches run out of the good record.
+	Deadline     time.Time            `json:"deadline,omitzero"`
+	LastDeadline time.Time            `json:"last_deadline,omitzero"`
+	Votes        []monitor.SourceVote `json:"votes,omitempty" doc:"Who said what, last time"`
+	Incident     *Incident            `json:"incident,omitempty"`
+}
+
+func recordOf(r monitor.Record, s *monitor.RecordState, votes []monitor.SourceVote) Record {
+	out := Record{
+		Key: r.Key, Name: r.Name, Type: r.Kind.Type(), Kind: r.Kind, Match: r.Match, Purpose: r.Purpose,
+		Want: r.Want, Alternatives: r.Alternatives, Publish: r.Publish,
+		Standing: Pending, Spread: spreadOf(votes), Votes: votesOf(votes),
+	}
+	if s == nil {
+		return out
+	}
+	out.Standing, out.Phase, out.Verdict, out.Stage = StandingOf(s), s.Phase, s.Verdict, s.Stage
+	out.Since, out.VerifiedAt, out.BlindSince = s.Since.UTC(), s.VerifiedAt.UTC(), s.BlindSince.UTC()
+	out.Baseline, out.Seen, out.Finding = DataOf(s.Baseline), DataOf(s.Seen), findingOf(s.Finding)
+	out.Deadline, out.LastDeadline = s.Deadline.UTC(), s.LastDeadline.UTC()
+	if s.Suspicion.Sightings > 0 {
+		out.Suspicion = &Suspicion{Verdict: s.Suspicion.Verdict, Sightings: s.Suspicion.Sightings, First: s.Suspicion.First.UTC()}
+	}
+	if s.Incident != nil {
+		i := IncidentOf(*s.Incident)
+		out.Incident = &i
+	}
+	return out
+}
+
+// Suspicion is a change that was seen but not yet often or long enough.
+type Suspicion struct {
+	Verdict   judge.Verdict `json:"verdict"`
+	Sightings int           `json:"sightings"`
+	First     time.Time     `json:"first"`
+}
+
+// Spread counts who sees the good record, out of those heard last.
+type Spread struct {
+	Operators     int `json:"operators" doc:"Operators heard"`
+	OperatorsGood int `json:"operators_good" doc:"Operators that see the good record"`
+	Servers       int `json:"servers" doc:"The zone's own servers heard"`
+	ServersGood   int `json:"servers_good" doc:"The zone's own servers that have the good record"`
+}
+
+// spreadOf counts votes; an operator that was asked in several ways has one, the worst.
+func spreadOf(votes []monitor.SourceVote) Spread {
+	var s Spread
+	operators := map[resolve.Operator]judge.Vote{}
+	for _, v := range votes {
+		if v.Authority {
+			countStand(v.Stand, &s.Servers, &s.ServersGood)
+			continue
+		}
+		operators[v.Operator] = judge.Vote{Stand: v.Stand}.Merge(operators[v.Operator])
+	}
+	for _, v := range operators {
+		countStand(v.Stand, &s.Operators, &s.OperatorsGood)
+	}
+	return s
+}
+
+func countStand(stand judge.Stand, heard, good *int) {
+	switch stand {
+	case judge.Good:
+		*heard++
+		*good++
+	case judge.Differs, judge.Absent:
+		*heard++
+	case judge.Unheard, judge.Abstains:
+	}
+}
+
+// Acceptance is who accepts a record as it is now, and why.
+type Acceptance struct {
+	By  string `json:"by,omitempty" maxLength:"200" doc:"Who accepts it"`
+	Why string `json:"why" minLength:"1" maxLength:"2000" doc:"Why it is right; kept in the history"`
+}
+
+// Imported is what an import did.
+type Imported struct {
+	Added []rrset.Name `json:"added" nullable:"false"`
+	// Kept were registered before and are as they were.
+	Kept []rrset.Name `json:"kept" nullable:"false"`
+}

@@ -1,0 +1,171 @@
+package wire
+
+import (
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/preset"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// Status is how the daemon and its fleet are.
+type Status struct {
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Now     time.Time `json:"now"`
+	// Ready is what /-/ready says; NotReady why not.
+	Ready    bool   `json:"ready"`
+	NotReady string `json:"not_ready,omitempty"`
+	Domains  int    `json:"domains"`
+	Records  int    `json:"records"`
+	// DomainsBy counts domains by the standing of their worst record, RecordsBy records.
+	// All standings are in them.
+	DomainsBy map[string]int `json:"domains_by" doc:"Domains by the standing of their worst record"`
+	RecordsBy map[string]int `json:"records_by" doc:"Records by standing"`
+	Incidents int            `json:"incidents" doc:"Open incidents"`
+	// LastGoodSweep is when the last reliable sweep ended.
+	LastGoodSweep time.Time `json:"last_good_sweep,omitzero"`
+	// GateSince is since when transitions are held back because too many records turned at once.
+	GateSince time.Time `json:"gate_since,omitzero"`
+	Groups    []Group   `json:"groups" nullable:"false"`
+}
+
+// Group is a schedule group.
+type Group struct {
+	Name      string                `json:"name"`
+	NextSweep time.Time             `json:"next_sweep,omitzero"`
+	LastSweep *monitor.SweepSummary `json:"last_sweep,omitempty"`
+	// Blind says why its last sweep could not be relied on; empty if it could.
+	Blind string `json:"blind,omitempty"`
+}
+
+// Resolver is a configured resolver.
+type Resolver struct {
+	ID        string            `json:"id"`
+	Operator  resolve.Operator  `json:"operator"`
+	Transport resolve.Transport `json:"transport"`
+	Addresses []string          `json:"addresses" nullable:"false"`
+	// ServerName is the name in the certificate (DoT), URL the endpoint (DoH).
+	ServerName string  `json:"server_name,omitempty"`
+	URL        string  `json:"url,omitempty"`
+	Rate       float64 `json:"rate,omitempty" doc:"Most questions a second; absent for the default"`
+	Window     int     `json:"window,omitempty" doc:"Most questions in flight; absent for the default"`
+}
+
+// ResolverOf gives a configured resolver.
+func ResolverOf(s *resolve.Source) Resolver {
+	out := Resolver{
+		ID: s.ID, Operator: s.Operator, Transport: s.Transport, Addresses: []string{},
+		ServerName: s.ServerName, URL: s.URL, Rate: s.Rate, Window: s.Window,
+	}
+	for _, a := range s.Addrs {
+		out.Addresses = append(out.Addresses, a.String())
+	}
+	return out
+}
+
+// Resolvers is the list of resolvers.
+type Resolvers struct {
+	Resolvers []Resolver `json:"resolvers" nullable:"false"`
+}
+
+// Preset is a mail service and what it wants published.
+type Preset struct {
+	ID      string `json:"id"`
+	Title   string `json:"title"`
+	Summary string `json:"summary,omitempty"`
+	Docs    string `json:"docs,omitempty" doc:"Where the service documents its records"`
+	// DeadlineSeconds is after how long a missing record costs the verification.
+	DeadlineSeconds int64    `json:"deadline_seconds,omitempty" doc:"After how many seconds the service withdraws its verification of a missing record"`
+	Params          []Param  `json:"params" nullable:"false"`
+	Limits          []string `json:"limits,omitempty"`
+	Advice          []string `json:"advice,omitempty"`
+}
+
+// PresetOf gives a preset.
+func PresetOf(p preset.Preset) Preset {
+	out := Preset{
+		ID: p.ID, Title: p.Title, Summary: p.Summary, Docs: p.Docs, Params: []Param{}, Limits: p.Limits, Advice: p.Advice,
+		DeadlineSeconds: int64(p.Deadline.Seconds()),
+	}
+	for _, q := range p.Params {
+		out.Params = append(out.Params, Param{
+			Name: q.Name, Title: q.Title, Required: q.Required, Default: q.Default, Values: q.Values, List: q.List, Example: q.Example,
+		})
+	}
+	return out
+}
+
+// Param is a parameter of a preset.
+type Param struct {
+	Name     string   `json:"name"`
+	Title    string   `json:"title,omitempty"`
+	Required bool     `json:"required,omitempty"`
+	Default  string   `json:"default,omitempty"`
+	Values   []string `json:"values,omitempty"`
+	List     bool     `json:"list,omitempty" doc:"Holds several values, separated by commas"`
+	Example  string   `json:"example,omitempty"`
+}
+
+// Presets is the list of presets.
+type Presets struct {
+	Presets []Preset `json:"presets" nullable:"false"`
+}
+
+// ExpandedPreset is a preset and what it means for one domain.
+type ExpandedPreset struct {
+	Preset
+	Domain rrset.Name        `json:"domain" doc:"The domain that it is expanded for"`
+	Values map[string]string `json:"values" doc:"The parameters that it is expanded with"`
+	// Records are what that domain must publish.
+	Records []ExpectedRecord `json:"records" nullable:"false"`
+}
+
+// ExpectedRecord is a record that a domain must publish.
+type ExpectedRecord struct {
+	Key     string        `json:"key"`
+	Name    rrset.Name    `json:"name"`
+	Type    rrset.Type    `json:"type"`
+	Kind    mailrec.Kind  `json:"kind"`
+	Match   mailrec.Match `json:"match"`
+	Purpose string        `json:"purpose,omitempty"`
+	Publish []PanelLine   `json:"publish" nullable:"false"`
+}
+
+// PanelLine is one record to put into a zone, as DNS panels ask for it.
+type PanelLine struct {
+	Host        string     `json:"host" doc:"Name relative to the registered domain, as panels want it; @ is that domain"`
+	Name        rrset.Name `json:"name"`
+	Type        rrset.Type `json:"type"`
+	Value       string     `json:"value"`
+	TTL         uint32     `json:"ttl,omitempty" doc:"Seconds; absent without advice"`
+	Placeholder bool       `json:"placeholder,omitempty" doc:"Holds a part in angle brackets that the service's console shows"`
+}
+
+// ExpectedRecordOf gives a record that a preset asks for.
+func ExpectedRecordOf(e preset.Expected) ExpectedRecord {
+	out := ExpectedRecord{
+		Key: e.Key, Name: e.Name, Type: e.Expectation.Kind.Type(), Kind: e.Expectation.Kind, Match: e.Expectation.Match,
+		Purpose: e.Purpose, Publish: []PanelLine{},
+	}
+	for _, l := range e.Publish {
+		out.Publish = append(out.Publish, PanelLine(l))
+	}
+	return out
+}
+
+// Problem is an error as RFC 9457 has it.
+type Problem struct {
+	Title  string        `json:"title,omitempty"`
+	Status int           `json:"status,omitempty"`
+	Detail string        `json:"detail,omitempty"`
+	Errors []ProblemPart `json:"errors,omitempty"`
+}
+
+// ProblemPart says which part of the request is wrong.
+type ProblemPart struct {
+	Message  string `json:"message,omitempty"`
+	Location string `json:"location,omitempty"`
+}

@@ -1,0 +1,169 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/rrset"
+	"maildrift/monitor/web/wire"
+)
+
+// words are what the templates say things with.
+func words(now func() time.Time) template.FuncMap {
+	return template.FuncMap{
+		// text makes any string harmless to read: control and bidirectional characters are
+		// escaped, HTML is the template's business.
+		"text":      func(s any) string { return rrset.Printable(fmt.Append(nil, s)) },
+		"clock":     clock,
+		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"ago":       func(t time.Time) string { return ago(now(), t) },
+		"alert":     alertWords,
+		"stage":     stageWords,
+		"position":  positionWords,
+		"operation": operationWords,
+		"took":      func(d time.Duration) string { return d.Round(time.Millisecond).String() },
+		"count":     func(m map[string]int, s wire.Standing) int { return m[s.String()] },
+		"said":      said,
+		"one": func(n int, singular, plural string) string {
+			if n == 1 {
+				return "1 " + singular
+			}
+			return fmt.Sprintf("%d %s", n, plural)
+		},
+	}
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// ago says how long before or after now a time is, as people do.
+func ago(now, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := now.Sub(t)
+	if d < 0 {
+		return "in " + roughly(-d)
+	}
+	return roughly(d) + " ago"
+}
+
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// alertWords says what an alert is about.
+func alertWords(name monitor.AlertName) string {
+	switch name {
+	case monitor.AlertMissing:
+		return "is missing"
+	case monitor.AlertDrifted:
+		return "says something else"
+	case monitor.AlertDisagreement:
+		return "is not the same everywhere"
+	case monitor.AlertOverdue:
+		return "has still not appeared"
+	case monitor.AlertBlind:
+		return "maildrift cannot see"
+	case monitor.AlertWatchdog:
+	}
+	return string(name)
+}
+
+// severity orders alerts: the monitor's own blindness before all, since it makes all
+// other words unsure.
+func severity(name monitor.AlertName) int {
+	order := []monitor.AlertName{
+		monitor.AlertBlind, monitor.AlertMissing, monitor.AlertDrifted, monitor.AlertDisagreement, monitor.AlertOverdue,
+	}
+	if i := slices.Index(order, name); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+// bySeverity gives incidents with the worst impact and alert first; those alike as they were
+// opened.
+func bySeverity(open []monitor.Incident) []monitor.Incident {
+	out := slices.Clone(open)
+	slices.SortStableFunc(out, func(a, b monitor.Incident) int {
+		blind := func(i monitor.Incident) int { return min(severity(i.Name), 1) }
+		return cmp.Or(cmp.Compare(blind(a), blind(b)), cmp.Compare(b.Impact, a.Impact), cmp.Compare(severity(a.Name), severity(b.Name)))
+	})
+	return out
+}
+
+// stageWords says how far a change has come; empty if nothing changes.
+func stageWords(s judge.Stage) string {
+	switch s {
+	case judge.NoStage:
+		return ""
+	case judge.AtAuthority:
+		return "changed at the zone's own servers; caches still hold the old record"
+	case judge.AtReceivers:
+		return "seen by receivers"
+	case judge.Recovering:
+		return "mended at the zone's own servers; caches follow"
+	}
+	return s.String()
+}
+
+// positionWords says in a word where a record stood.
+func positionWords(p judge.Position) string {
+	if p.Phase != judge.Verified {
+		return p.Phase.String()
+	}
+	if p.Stage == judge.NoStage {
+		return p.Verdict.String()
+	}
+	return p.Verdict.String() + " (" + p.Stage.String() + ")"
+}
+
+// operationWords reads the sign of a change.
+func operationWords(op string) string {
+	switch op {
+	case "+":
+		return "added"
+	case "-":
+		return "removed"
+	case "~":
+		return "changed"
+	}
+	return op
+}
+
+// said gives what a source answered, in a line.
+func said(v monitor.SourceVote) string {
+	if len(v.Lines) > 0 {
+		return strings.Join(v.Lines, " | ")
+	}
+	text := v.Outcome.String()
+	if v.Detail != "" {
+		text += ": " + v.Detail
+	}
+	for _, e := range v.EDE {
+		text += fmt.Sprintf("; EDE %d", e.Code)
+		if e.Text != "" {
+			text += " " + e.Text
+		}
+	}
+	return text
+}

@@ -10,6 +10,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/web/wire"
 )
 
 // printer writes for people. It colours only on a terminal, and not when
@@ -147,4 +148,82 @@ func clock(t time.Time) string {
 		return "-"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// standing writes how a record or domain stands, coloured and of one width.
+func (p *printer) standing(word string) string {
+	colour := red
+	switch word {
+	case "holding":
+		colour = green
+	case "pending", "blind", "disagreeing", "overdue":
+		colour = yellow
+	}
+	return p.paint(colour, fmt.Sprintf("%-11s", word))
+}
+
+// pad fills up to a width, or cuts.
+func pad(s string, width int) string {
+	if len(s) > width {
+		return s[:width-1] + "…"
+	}
+	return s + strings.Repeat(" ", width-len(s))
+}
+
+// toPublish writes what a newly registered domain must publish.
+func (p *printer) toPublish(d wire.Domain) error {
+	p.printf("%s is registered. Publish:\n", p.paint(bold, string(d.Name)))
+	for _, r := range d.Records {
+		for _, l := range r.Publish {
+			p.printf("  %s %s %s\n", l.Name.FQDN(), l.Type, l.Value)
+		}
+		if len(r.Publish) == 0 {
+			p.printf("  %s %s: whatever is there when it is verified\n", r.Name.FQDN(), r.Type)
+		}
+	}
+	p.printf("How it goes: maildrift domains show %s\n", d.Name)
+	return p.err
+}
+
+// domain writes all about a domain.
+func (p *printer) domain(d wire.Domain) error {
+	p.printf("%s  %s  %s\n", p.paint(bold, string(d.Name)), p.standing(d.Standing.String()), countLine(d.Counts))
+	where := "added at run time"
+	if d.Origin != nil {
+		where = fmt.Sprintf("%s:%d", d.Origin.File, d.Origin.Line)
+	}
+	p.printf("service %s, schedule %s, registered %s, %s\n", d.Service, d.Schedule, clock(d.Registered), where)
+	for _, r := range d.Records {
+		p.record(r)
+	}
+	return p.err
+}
+
+// record writes one record of a domain.
+func (p *printer) record(r wire.Record) {
+	p.printf("  %s %-14s %s %s  since %s\n", p.standing(r.Standing.String()), r.Key, r.Name, r.Type, clock(r.Since))
+	if r.Baseline != nil {
+		for _, l := range r.Baseline.Lines {
+			p.field("verified", shorten(l))
+		}
+	}
+	if r.Seen != nil {
+		for _, l := range r.Seen.Lines {
+			p.field("seen", shorten(l))
+		}
+	}
+	if r.Standing.String() == "holding" {
+		return
+	}
+	if r.Finding != nil {
+		p.field("why", r.Finding.Reason)
+	}
+	p.field("seen by", fmt.Sprintf("%d of %d operators and %d of %d of the zone's own servers see it as it should be",
+		r.Spread.OperatorsGood, r.Spread.Operators, r.Spread.ServersGood, r.Spread.Servers))
+	if !r.Deadline.IsZero() {
+		p.field("deadline", "caches run out of the verified record from "+clock(r.Deadline))
+	}
+	for _, l := range r.Publish {
+		p.field("publish", fmt.Sprintf("%s %s %s", l.Name.FQDN(), l.Type, l.Value))
+	}
 }

@@ -48,6 +48,8 @@ type Client struct {
 	o     Options
 	mu    sync.Mutex
 	lanes map[string]*lane
+	// buffers hold UDP replies, which may be of any size, until they are parsed.
+	buffers sync.Pool
 }
 
 // NewClient makes a Client.
@@ -61,7 +63,7 @@ func NewClient(o Options) *Client {
 	if o.Window <= 0 {
 		o.Window = defaultWindow
 	}
-	return &Client{o: o, lanes: map[string]*lane{}}
+	return &Client{o: o, lanes: map[string]*lane{}, buffers: sync.Pool{New: func() any { b := make([]byte, 65535); return &b }}}
 }
 
 // Close lets go of idle connections.
@@ -215,7 +217,7 @@ func (c *Client) askOne(ctx context.Context, l *lane, q Query) Observation {
 			return given(q, err)
 		}
 		addr := q.Source.Addrs[(first+try)%len(q.Source.Addrs)]
-		o = c.try(ctx, l, q, addr)
+		o = c.try(ctx, l, q, addr, try)
 		o.Tries = try + 1
 		o.Mismatches += mismatches
 		mismatches = o.Mismatches
@@ -237,7 +239,7 @@ func given(q Query, err error) Observation {
 
 // try is one question to one address, over as many messages as the server's
 // answers make necessary.
-func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort) Observation {
+func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort, try int) Observation {
 	timeout := c.o.Timeout
 	if q.Source.Timeout > 0 {
 		timeout = q.Source.Timeout
@@ -246,8 +248,8 @@ func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort)
 	defer cancel()
 	began := time.Now()
 	o := Observation{Source: q.Source, Question: q.Question, Server: addr, Transport: q.Source.Transport}
-	if o.Transport == UDP && q.Fresh {
-		o.Transport = TCP
+	if o.Transport == UDP && q.Fresh && try == 0 {
+		o.Transport = TCP // the retry goes over UDP, for sources that cannot be reached over TCP
 	}
 	m := newQuery(q, time.Now().UnixNano() > l.plain.Load())
 	reply, err := c.exchange(ctx, l, &o, m)
@@ -305,7 +307,7 @@ func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.M
 	}
 	switch o.Transport {
 	case UDP:
-		return exchangeUDP(ctx, o, m, wire)
+		return c.exchangeUDP(ctx, o, m, wire)
 	case DoH:
 		return c.exchangeHTTP(ctx, l, o, m, wire)
 	case TCP, DoT:
@@ -313,7 +315,7 @@ func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.M
 	return exchangeStream(ctx, l, o, m, wire)
 }
 
-func exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wire []byte) (*dns.Msg, error) {
+func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wire []byte) (*dns.Msg, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "udp", o.Server.String())
 	if err != nil {
@@ -328,22 +330,21 @@ func exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wire []byte) (
 	if _, err := conn.Write(wire); err != nil {
 		return nil, err
 	}
-	buf := make([]byte, 65535)
+	pooled, _ := c.buffers.Get().(*[]byte)
+	defer c.buffers.Put(pooled)
+	buf := *pooled
 	for {
 		n, err := conn.Read(buf)
 		if err != nil {
 			return nil, err
 		}
-		reply := new(dns.Msg)
-		if err := reply.Unpack(buf[:n]); err != nil {
-			if n >= 2 && binary.BigEndian.Uint16(buf) == m.Id {
-				return nil, &unreadable{err}
-			}
-			o.Mismatches++
-			continue
-		}
-		if matches(m, reply) {
+		reply, err := parseReply(m, bytes.Clone(buf[:n]))
+		if err == nil {
 			return reply, nil
+		}
+		var bad *unreadable
+		if errors.As(err, &bad) && n >= 2 && binary.BigEndian.Uint16(buf) == m.Id {
+			return nil, err
 		}
 		o.Mismatches++
 	}
@@ -392,6 +393,12 @@ func parseReply(m *dns.Msg, wire []byte) (*dns.Msg, error) {
 	reply := new(dns.Msg)
 	if err := reply.Unpack(wire); err != nil {
 		return nil, &unreadable{err}
+	}
+	// The library takes a message that ends before its header says for a whole one.
+	for i, section := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
+		if claimed := int(binary.BigEndian.Uint16(wire[6+2*i:])); claimed != len(section) {
+			return nil, &unreadable{fmt.Errorf("%d records where the header says %d", len(section), claimed)}
+		}
 	}
 	if !matches(m, reply) {
 		return nil, errMismatch

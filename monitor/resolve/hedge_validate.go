@@ -119,7 +119,7 @@ func interpretAnswer(o *Observation, reply *dns.Msg) {
 	if !o.Set.Empty() || hasType(reply.Answer, end, o.Question.Type) {
 		o.Outcome = Answered
 		if !recursive && !reply.Authoritative {
-			o.Outcome, o.Detail, o.Set = Lame, "it is not authoritative for the name", rrset.Set{}
+			o.Outcome, o.Detail, o.Set, o.TTL = Lame, "it is not authoritative for the name", rrset.Set{}, 0
 		}
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web/wire"
 )
@@ -24,6 +25,8 @@ func words(now func() time.Time) template.FuncMap {
 		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"ago":       func(t time.Time) string { return ago(now(), t) },
 		"alert":     alertWords,
+		"impact":    impactWords,
+		"unseen":    unseenWords,
 		"stage":     stageWords,
 		"position":  positionWords,
 		"operation": operationWords,
@@ -88,6 +91,37 @@ func alertWords(name monitor.AlertName) string {
 	return string(name)
 }
 
+// impactWords says what receivers do.
+func impactWords(i mailrec.Impact) string {
+	switch i {
+	case mailrec.None:
+		return "receivers see no difference"
+	case mailrec.Weakened:
+		return "mail is delivered, but protection is lost"
+	case mailrec.Degraded:
+		return "some mail suffers at some receivers"
+	case mailrec.Rejected:
+		return "receivers refuse mail"
+	}
+	return i.String()
+}
+
+// unseenWords stands in for what is seen where no data of its own is kept.
+func unseenWords(s wire.Standing) string {
+	switch s {
+	case wire.Holding:
+		return "as verified"
+	case wire.Blind:
+		return "as verified when it was last heard"
+	case wire.Pending, wire.Overdue:
+		return "not seen as expected yet"
+	case wire.Disagreeing:
+		return "not the same everywhere; see who says what"
+	case wire.Drifted, wire.Missing:
+	}
+	return "nothing"
+}
+
 // severity orders alerts: the monitor's own blindness before all, since it makes all
 // other words unsure.
 func severity(name monitor.AlertName) int {
@@ -144,10 +178,8 @@ func operationWords(op string) string {
 		return "added"
 	case "-":
 		return "removed"
-	case "~":
-		return "changed"
 	}
-	return op
+	return "changed"
 }
 
 // said gives what a source answered, in a line.

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"maildrift/monitor/web/client"
+)
+
+// remote is the flag that names a running daemon.
+type remote struct{ url string }
+
+func (r *remote) flags(c *cobra.Command) {
+	c.PersistentFlags().StringVar(&r.url, "url", "", "the daemon's address (default $MAILDRIFT_URL, else "+defaultAddr+")")
+}
+
+// client makes a client that says who calls.
+func (r *remote) client() (*client.Client, error) {
+	who := "cli"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	c, err := client.New(cmp.Or(r.url, os.Getenv("MAILDRIFT_URL"), defaultAddr), client.Options{By: who})
+	if err != nil {
+		return nil, usageError(err)
+	}
+	return c, nil
+}
+
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// countLine gives counts as "5 holding, 1 missing", what is wrong first.
+func countLine(counts map[string]int) string {
+	var parts []string
+	for _, standing := range []string{"missing", "drifted", "disagreeing", "overdue", "blind", "pending", "holding"} {
+		if n := counts[standing]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, standing))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,597 @@
+package resolve
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+
+	"maildrift/monitor/rrset"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script is a server whose every answer is written by the test.
+type script struct {
+	udp  func(q *dns.Msg, reply func([]byte))
+	tcp  func(q *dns.Msg, conn net.Conn)
+	addr netip.AddrPort
+	// asked counts the messages over UDP and TCP.
+	asked, askedTCP atomic.Int32
+}
+
+// serve starts a script on a loopback address.
+func serve(t testing.TB, s *script) *script {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = netip.MustParseAddrPort(pc.LocalAddr().String())
+	var running sync.WaitGroup
+	t.Cleanup(func() { _ = pc.Close(); running.Wait() })
+	running.Go(func() {
+		buf := make([]byte, 65535)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			q := new(dns.Msg)
+			if q.Unpack(buf[:n]) == nil && s.udp != nil {
+				s.asked.Add(1)
+				s.udp(q, func(b []byte) { _, _ = pc.WriteTo(b, from) })
+			}
+		}
+	})
+	if s.tcp == nil {
+		return s
+	}
+	l, err := net.Listen("tcp", s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+				var size [2]byte
+				if _, err := io.ReadFull(conn, size[:]); err != nil {
+					return
+				}
+				b := make([]byte, binary.BigEndian.Uint16(size[:]))
+				if _, err := io.ReadFull(conn, b); err != nil {
+					return
+				}
+				q := new(dns.Msg)
+				if q.Unpack(b) == nil {
+					s.askedTCP.Add(1)
+					s.tcp(q, conn)
+				}
+			})
+		}
+	})
+	return s
+}
+
+func (s *script) source(role Role) *Source {
+	return &Source{ID: s.addr.String(), Operator: "op", Role: role, Addrs: []netip.AddrPort{s.addr}}
+}
+
+func pack(t testing.TB, m *dns.Msg) []byte {
+	b, err := m.Pack()
+	if err != nil {
+		t.Error(err)
+	}
+	return b
+}
+
+func overTCP(t testing.TB, conn net.Conn, m *dns.Msg) {
+	b := pack(t, m)
+	_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...))
+}
+
+func rr(t testing.TB, line string) dns.RR {
+	t.Helper()
+	r, err := dns.NewRR(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// answerTo makes an honest reply of records to a question.
+func answerTo(t testing.TB, q *dns.Msg, lines ...string) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(q)
+	m.RecursionAvailable = true
+	for _, l := range lines {
+		r := rr(t, l)
+		if r.Header().Rrtype == dns.TypeSOA && q.Question[0].Qtype != dns.TypeSOA {
+			m.Ns = append(m.Ns, r)
+		} else {
+			m.Answer = append(m.Answer, r)
+		}
+	}
+	return m
+}
+
+const (
+	good    = `shop.test. 300 IN TXT "v=spf1 -all"`
+	soaLine = `test. 900 IN SOA ns.test. h.test. 1 2 3 4 60`
+)
+
+var shopTXT = Question{"shop.test", rrset.TXT}
+
+// ask asks one question and gives the one observation.
+func ask(t testing.TB, c *Client, q Query) Observation {
+	t.Helper()
+	var got []Observation
+	c.Ask(context.Background(), []Query{q}, func(o Observation) { got = append(got, o) })
+	if len(got) != 1 {
+		t.Fatalf("%d observations of one question", len(got))
+	}
+	return got[0]
+}
+
+func quickClient(t testing.TB) *Client {
+	c := NewClient(Options{Timeout: 150 * time.Millisecond, Rate: 1e6})
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestReplies(t *testing.T) {
+	tests := []struct {
+		name string
+		role Role
+		typ  rrset.Type
+		udp  func(t *testing.T, q *dns.Msg) *dns.Msg
+		want Outcome
+		line string // of the set
+		ttl  uint32
+	}{
+		{"an answer", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg { return answerTo(t, q, good) }, Answered, "v=spf1 -all", 300},
+		{"F27 the name does not exist", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q, soaLine)
+			m.Rcode = dns.RcodeNameError
+			return m
+		}, NXDomain, "", 60},
+		{"no data, with its proof", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg { return answerTo(t, q, soaLine) }, NoData, "", 60},
+		{"F22 empty without proof", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg { return answerTo(t, q) }, Lame, "", 0},
+		{"F22 a referral from a resolver", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q)
+			m.Ns = []dns.RR{rr(t, "test. 300 IN NS ns.test.")}
+			return m
+		}, Lame, "", 0},
+		{"F23 no recursion offered", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q, good)
+			m.RecursionAvailable = false
+			return m
+		}, Lame, "", 0},
+		{"F3 SERVFAIL", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q)
+			m.Rcode = dns.RcodeServerFailure
+			return m
+		}, ServFail, "", 0},
+		{"F4 REFUSED", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q)
+			m.Rcode = dns.RcodeRefused
+			return m
+		}, Refused, "", 0},
+		{"F20 two OPT records", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q, good)
+			m.SetEdns0(1232, false)
+			m.Extra = append(m.Extra, m.Extra[0])
+			return m
+		}, Malformed, "", 0},
+		{"F25 over a chain", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			return answerTo(t, q, "shop.test. 60 IN CNAME A.other.test.", "a.OTHER.test. 30 IN CNAME b.other.test.", `b.other.test. 300 IN TXT "x"`)
+		}, Answered, "x", 30},
+		{"F26 a loop", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			return answerTo(t, q, "shop.test. 60 IN CNAME a.test.", "a.test. 60 IN CNAME shop.test.")
+		}, Malformed, "", 0},
+		{"F26 two CNAMEs at a name", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			return answerTo(t, q, "shop.test. 60 IN CNAME a.test.", "shop.test. 60 IN CNAME b.test.", `a.test. 300 IN TXT "x"`)
+		}, Malformed, "", 0},
+		{"F27 dangling: the target does not exist", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q, "shop.test. 60 IN CNAME a.test.", soaLine)
+			m.Rcode = dns.RcodeNameError
+			return m
+		}, NXDomain, "", 60},
+		{"F37 records of other names and classes do not count", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q, `evil.test. 300 IN TXT "v=spf1 +all"`, good)
+			ch := rr(t, `shop.test. 300 CH TXT "chaos"`)
+			m.Answer = append(m.Answer, ch)
+			return m
+		}, Answered, "v=spf1 -all", 300},
+		{"F37 an answer of another owner only", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			return answerTo(t, q, `evil.test. 300 IN TXT "v=spf1 +all"`)
+		}, Lame, "", 0},
+		{"F33 a TTL of 2^31 is none", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q, good)
+			m.Answer[0].Header().Ttl = 1 << 31
+			return m
+		}, Answered, "v=spf1 -all", 0},
+		{"F33 a TTL of a year is a week", Recursive, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := answerTo(t, q, good)
+			m.Answer[0].Header().Ttl = 365 * 86400
+			return m
+		}, Answered, "v=spf1 -all", 7 * 86400},
+		{"F36 filtered", Recursive, rrset.TXT, withEDE(15, dns.RcodeNameError), Filtered, "", 0},
+		{"F36 forged", Recursive, rrset.TXT, withEDE(4, dns.RcodeSuccess), Filtered, "v=spf1 -all", 300},
+		{"F35 stale", Recursive, rrset.TXT, withEDE(3, dns.RcodeSuccess), Stale, "v=spf1 -all", 300},
+		{"F35 stale absence", Recursive, rrset.TXT, withEDE(19, dns.RcodeNameError), Stale, "", 0},
+		{"an authority's answer", Authoritative, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg { return authority(answerTo(t, q, good)) }, Answered, "v=spf1 -all", 300},
+		{"F39 a server that is not authoritative", Authoritative, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg { return answerTo(t, q, good) }, Lame, "", 0},
+		{"an authority's CNAME leads elsewhere", Authoritative, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			return authority(answerTo(t, q, "shop.test. 60 IN CNAME a.elsewhere."))
+		}, Elsewhere, "", 0},
+		{"the same, with a word about the target that is not its to say", Authoritative, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := authority(answerTo(t, q, "shop.test. 60 IN CNAME a.elsewhere.", soaLine))
+			m.Rcode = dns.RcodeNameError
+			return m
+		}, Elsewhere, "", 0},
+		{"a CNAME that was asked for", Authoritative, rrset.CNAME, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			return authority(answerTo(t, q, "shop.test. 60 IN CNAME A.Elsewhere."))
+		}, Answered, "a.elsewhere", 60},
+		{"F48 an authority's absence without SOA", Authoritative, rrset.TXT, func(t *testing.T, q *dns.Msg) *dns.Msg {
+			m := authority(answerTo(t, q))
+			m.Rcode = dns.RcodeNameError
+			return m
+		}, NXDomain, "", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(t, tt.udp(t, q))) }})
+			o := ask(t, quickClient(t), Query{Source: s.source(tt.role), Question: Question{"shop.test", tt.typ}})
+			if o.Outcome != tt.want || strings.Join(o.Set.Lines(), "|") != tt.line || o.TTL != tt.ttl {
+				t.Errorf("%s %q TTL %d (%s), want %s %q TTL %d", o.Outcome, o.Set.Lines(), o.TTL, o.Detail, tt.want, tt.line, tt.ttl)
+			}
+		})
+	}
+}
+
+func withEDE(code uint16, rcode int) func(t *testing.T, q *dns.Msg) *dns.Msg {
+	return func(t *testing.T, q *dns.Msg) *dns.Msg {
+		m := answerTo(t, q)
+		if rcode == dns.RcodeSuccess {
+			m = answerTo(t, q, good)
+		}
+		m.Rcode = rcode
+		m.SetEdns0(1232, false)
+		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: code, ExtraText: "why"})
+		return m
+	}
+}
+
+func authority(m *dns.Msg) *dns.Msg {
+	m.Authoritative, m.RecursionAvailable = true, false
+	return m
+}
+
+func TestQuestionsAreAskedAsTheyMustBe(t *testing.T) {
+	for _, role := range []Role{Recursive, Authoritative} {
+		s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+			if q.RecursionDesired != (role == Recursive) {
+				t.Errorf("RD is %v for a source of role %d", q.RecursionDesired, role)
+			}
+			if opt := q.IsEdns0(); opt == nil || opt.UDPSize() != 1232 {
+				t.Errorf("EDNS %v, want a payload of 1232", opt)
+			}
+			reply(pack(t, authority(answerTo(t, q, good))))
+		}})
+		ask(t, quickClient(t), Query{Source: s.source(role), Question: shopTXT})
+	}
+}
+
+func TestF29TXTComesOutByteForByte(t *testing.T) {
+	chunks := "\x03a\"b\x00\x05\\\x00\xff\n;"
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		b := pack(t, answerTo(t, q, good))
+		// Replace the RDATA, the last 12 bytes and their length, by bytes that presentation form would escape.
+		b = append(b[:len(b)-14], byte(len(chunks)>>8), byte(len(chunks)))
+		reply(append(b, chunks...))
+	}})
+	o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT})
+	if o.Outcome != Answered || string(o.Set.Data[0]) != chunks {
+		t.Errorf("%s (%s) %q, want the bytes as they were sent", o.Outcome, o.Detail, o.Set.Data)
+	}
+}
+
+func TestF11F12WrongRepliesNeverCount(t *testing.T) {
+	wrong := map[string]func(m *dns.Msg){
+		"F11 wrong ID":                 func(m *dns.Msg) { m.Id++ },
+		"F12 wrong name":               func(m *dns.Msg) { m.Question[0].Name = "other.test." },
+		"F12 wrong type":               func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeMX },
+		"F12 wrong class":              func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS },
+		"F12 no question":              func(m *dns.Msg) { m.Question = nil },
+		"F12 the question thrown back": func(m *dns.Msg) { m.Response = false },
+		"wrong opcode":                 func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify },
+	}
+	for name, spoil := range wrong {
+		t.Run(name, func(t *testing.T) {
+			forged := func(q *dns.Msg) []byte {
+				m := answerTo(t, q, `shop.test. 300 IN TXT "v=spf1 +all"`)
+				spoil(m)
+				return pack(t, m)
+			}
+			s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+				reply(forged(q))
+				reply(pack(t, answerTo(t, q, good)))
+			}, tcp: func(q *dns.Msg, conn net.Conn) { overTCP(t, conn, answerTo(t, q, good)) }})
+			o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT})
+			if o.Outcome != Answered || o.Set.Lines()[0] != "v=spf1 -all" || o.Mismatches == 0 || o.Transport != TCP {
+				t.Errorf("%s %q over %s, %d mismatches: want the honest answer, over TCP after the first wrong one", o.Outcome, o.Set.Lines(), o.Transport, o.Mismatches)
+			}
+			only := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(forged(q)) }})
+			if o := ask(t, quickClient(t), Query{Source: only.source(Recursive), Question: shopTXT}); o.Outcome.Evidence() {
+				t.Errorf("nothing but wrong replies gave %s %q", o.Outcome, o.Set.Lines())
+			}
+		})
+	}
+}
+
+func TestF15TruncatedGoesToTCP(t *testing.T) {
+	s := serve(t, &script{
+		udp: func(q *dns.Msg, reply func([]byte)) {
+			m := answerTo(t, q)
+			m.Truncated = true
+			reply(pack(t, m))
+		},
+		tcp: func(q *dns.Msg, conn net.Conn) { overTCP(t, conn, answerTo(t, q, good)) },
+	})
+	if o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT}); o.Outcome != Answered || o.Transport != TCP {
+		t.Errorf("%s over %s (%s)", o.Outcome, o.Transport, o.Detail)
+	}
+}
+
+func TestF16TruncatedAndTCPRefusedIsNoEvidence(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		m := answerTo(t, q, good)
+		m.Truncated = true
+		reply(pack(t, m))
+	}})
+	if o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT}); o.Outcome != Truncated || !o.Set.Empty() {
+		t.Errorf("%s %q: the partial answer must not be used", o.Outcome, o.Set.Lines())
+	}
+}
+
+func TestF17BrokenTCP(t *testing.T) {
+	broken := map[string]func(q *dns.Msg, conn net.Conn){
+		"reset in the middle": func(_ *dns.Msg, conn net.Conn) { _, _ = conn.Write([]byte{1, 0, 1, 2}) },
+		"length 0":            func(_ *dns.Msg, conn net.Conn) { _, _ = conn.Write([]byte{0, 0}) },
+		"half a length":       func(_ *dns.Msg, conn net.Conn) { _, _ = conn.Write([]byte{1}) },
+		"closed at once":      func(*dns.Msg, net.Conn) {},
+		"a length past the message": func(q *dns.Msg, conn net.Conn) {
+			b := pack(t, answerTo(t, q, good))
+			_, _ = conn.Write(append([]byte{0xff, 0xff}, b...))
+		},
+		"a length before its end": func(q *dns.Msg, conn net.Conn) {
+			b := pack(t, answerTo(t, q, good))
+			_, _ = conn.Write(append([]byte{0, byte(len(b) - 5)}, b...))
+		},
+	}
+	for name, tcp := range broken {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, &script{tcp: tcp})
+			src := s.source(Recursive)
+			src.Transport = TCP
+			if o := ask(t, quickClient(t), Query{Source: src, Question: shopTXT}); o.Outcome.Evidence() {
+				t.Errorf("%s %q", o.Outcome, o.Set.Lines())
+			}
+		})
+	}
+}
+
+func TestF19F20Malformed(t *testing.T) {
+	broken := map[string]func(b []byte) []byte{
+		"cut short":              func(b []byte) []byte { return b[:len(b)-3] },
+		"more records than data": func(b []byte) []byte { b[7] = 9; return b },
+		"compression loop": func(b []byte) []byte {
+			return append(b[:len(b)-26], 0xc0, byte(len(b)-26), 0, 16, 0, 1, 0, 0, 0, 1, 0, 0)
+		},
+		"only a header": func(b []byte) []byte { return b[:12] },
+	}
+	for name, spoil := range broken {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(spoil(pack(t, answerTo(t, q, good)))) }})
+			if o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT}); o.Outcome.Evidence() {
+				t.Errorf("%s %q", o.Outcome, o.Set.Lines())
+			}
+		})
+	}
+}
+
+func TestF21TrailingBytesAreAccepted(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		reply(append(pack(t, answerTo(t, q, good)), 1, 2, 3))
+	}})
+	if o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT}); o.Outcome != Answered {
+		t.Errorf("%s (%s)", o.Outcome, o.Detail)
+	}
+}
+
+func TestF5WithoutEDNSAfterFORMERR(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		m := answerTo(t, q, good)
+		if q.IsEdns0() != nil {
+			m = answerTo(t, q)
+			m.Rcode = dns.RcodeFormatError
+		}
+		reply(pack(t, m))
+	}})
+	c, src := quickClient(t), s.source(Recursive)
+	for i, want := range []int32{2, 3} {
+		if o := ask(t, c, Query{Source: src, Question: shopTXT}); o.Outcome != Answered {
+			t.Errorf("question %d: %s", i, o.Outcome)
+		}
+		if got := s.asked.Load(); got != want {
+			t.Errorf("question %d: %d messages in all, want %d: it is remembered", i, got, want)
+		}
+	}
+}
+
+func TestF1OneRetryAtTheOtherAddress(t *testing.T) {
+	silent := serve(t, &script{udp: func(*dns.Msg, func([]byte)) {}})
+	alive := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(t, answerTo(t, q, good))) }})
+	src := silent.source(Recursive)
+	src.Addrs = append(src.Addrs, alive.addr)
+	o := ask(t, quickClient(t), Query{Source: src, Question: shopTXT})
+	if o.Outcome != Answered || o.Tries != 2 || o.Server != alive.addr {
+		t.Errorf("%s after %d tries from %s", o.Outcome, o.Tries, o.Server)
+	}
+	if o := ask(t, quickClient(t), Query{Source: silent.source(Recursive), Question: shopTXT}); o.Outcome != Timeout || o.Tries != 2 {
+		t.Errorf("%s after %d tries, want a timeout after 2", o.Outcome, o.Tries)
+	}
+}
+
+func TestFreshGoesAnotherWay(t *testing.T) {
+	s := serve(t, &script{
+		udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(t, answerTo(t, q, good))) },
+		tcp: func(q *dns.Msg, conn net.Conn) { overTCP(t, conn, answerTo(t, q, good)) },
+	})
+	if o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT, Fresh: true}); o.Outcome != Answered || o.Transport != TCP {
+		t.Errorf("%s over %s, want TCP", o.Outcome, o.Transport)
+	}
+}
+
+func TestFreshFallsBackToUDPWhereTCPIsBlocked(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(t, answerTo(t, q, good))) }})
+	if o := ask(t, quickClient(t), Query{Source: s.source(Recursive), Question: shopTXT, Fresh: true}); o.Outcome != Answered {
+		t.Errorf("%s (%s): a source without TCP could never confirm anything", o.Outcome, o.Detail)
+	}
+}
+
+func TestF2ASlowSourceDoesNotHoldUpTheOthers(t *testing.T) {
+	slow := serve(t, &script{udp: func(*dns.Msg, func([]byte)) {}})
+	fast := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(t, answerTo(t, q, good))) }})
+	var queries []Query
+	for range 50 {
+		queries = append(queries, Query{Source: slow.source(Recursive), Question: shopTXT}, Query{Source: fast.source(Recursive), Question: shopTXT})
+	}
+	began := time.Now()
+	var lastFast time.Duration
+	counts := map[Outcome]int{}
+	quickClient(t).Ask(context.Background(), queries, func(o Observation) {
+		counts[o.Outcome]++
+		if o.Outcome == Answered {
+			lastFast = time.Since(began)
+		}
+	})
+	if counts[Answered] != 50 || counts[Timeout] != 50 || lastFast > 140*time.Millisecond {
+		t.Errorf("%v, the last answer after %s", counts, lastFast)
+	}
+}
+
+func TestADeadSourceCostsABoundedTimeAndIsAskedAgainNextTime(t *testing.T) {
+	var alive atomic.Bool
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		if alive.Load() {
+			reply(pack(t, answerTo(t, q, good)))
+		}
+	}})
+	c := quickClient(t)
+	queries := slices.Repeat([]Query{{Source: s.source(Recursive), Question: shopTXT}}, 500)
+	began := time.Now()
+	c.Ask(context.Background(), queries, func(o Observation) {
+		if o.Outcome != Timeout {
+			t.Errorf("%s", o.Outcome)
+		}
+	})
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("500 questions to a dead source took %s", took)
+	}
+	alive.Store(true)
+	if o := ask(t, c, queries[0]); o.Outcome != Answered {
+		t.Errorf("back again, but %s (%s)", o.Outcome, o.Detail)
+	}
+}
+
+func TestWhenTheContextEndsWhatIsOpenIsLocal(t *testing.T) {
+	s := serve(t, &script{udp: func(*dns.Msg, func([]byte)) {}})
+	c := NewClient(Options{Timeout: time.Minute})
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	n := 0
+	c.Ask(ctx, slices.Repeat([]Query{{Source: s.source(Recursive), Question: shopTXT}}, 40), func(o Observation) {
+		n++
+		if o.Outcome != Local {
+			t.Errorf("%s, want local", o.Outcome)
+		}
+	})
+	if n != 40 || time.Since(began) > 2*time.Second {
+		t.Errorf("%d of 40 after %s", n, time.Since(began))
+	}
+}
+
+func TestTheRateHoldsOverAllCalls(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(t, answerTo(t, q, good))) }})
+	src := s.source(Recursive)
+	src.Rate, src.Window = 100, 1
+	c := quickClient(t)
+	began := time.Now()
+	for range 2 {
+		c.Ask(context.Background(), slices.Repeat([]Query{{Source: src, Question: shopTXT}}, 15), func(Observation) {})
+	}
+	if took := time.Since(began); took < 280*time.Millisecond {
+		t.Errorf("30 questions at 100 a second took only %s", took)
+	}
+}
+
+// FuzzReply feeds bytes as a reply: nothing may panic, and absence needs its proof.
+func FuzzReply(f *testing.F) {
+	q := newQuery(Query{Source: &Source{}, Question: shopTXT}, true)
+	q.Id = 7
+	for _, m := range []*dns.Msg{answerTo(f, q, good), answerTo(f, q, soaLine), answerTo(f, q, "shop.test. 60 IN CNAME shop.test.")} {
+		f.Add(pack(f, m), true)
+	}
+	f.Fuzz(func(t *testing.T, wire []byte, recursive bool) {
+		reply, err := parseReply(q, wire)
+		if err != nil || reply.Truncated {
+			return
+		}
+		o := Observation{Source: &Source{Role: Authoritative}, Question: shopTXT}
+		if recursive {
+			o.Source.Role = Recursive
+		}
+		interpret(&o, reply)
+		switch {
+		case o.Outcome.Absent() && (!reply.Response || !matches(q, reply)):
+			t.Errorf("absence from a reply that does not match: %v", reply)
+		case o.Outcome == NoData && startOfAuthority(reply.Ns, "shop.test.") == nil && !reply.Authoritative && len(o.Chain) == 0:
+			t.Errorf("absence without proof: %v", reply)
+		case o.Outcome == NXDomain && reply.Rcode != dns.RcodeNameError:
+			t.Errorf("NXDOMAIN from RCODE %d", reply.Rcode)
+		case o.Outcome == Answered && len(o.Set.Data) == 0:
+			t.Errorf("an answer without data: %v", reply)
+		}
+	})
+}
+
+func BenchmarkAsk(b *testing.B) {
+	s := serve(b, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(b, answerTo(b, q, good))) }})
+	src := s.source(Recursive)
+	src.Rate, src.Window = 1e9, 64
+	c := NewClient(Options{})
+	defer c.Close()
+	b.ReportAllocs()
+	c.Ask(context.Background(), slices.Repeat([]Query{{Source: src, Question: shopTXT}}, b.N), func(Observation) {})
+}

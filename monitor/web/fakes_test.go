@@ -1,0 +1,438 @@
+package web_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/preset"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+	"maildrift/monitor/web"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// now is the time at which all tests look.
+var now = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+
+// presetText is a small mail service.
+const presetText = `
+id: directmail
+title: Direct Mail
+summary: A mail service for tests.
+docs: https://service.example/docs
+params:
+  - {name: region, title: region, default: cn, values: [cn, sg], example: cn}
+records:
+  - {key: spf, title: who may send, kind: spf, host: "@", match: contains, want: ["include:spf.service.example"]}
+  - {key: mx, title: bounces, kind: mx, host: "@", match: equal, want: ["10 mx-{{region}}.service.example"]}
+`
+
+func presets(t testing.TB) preset.Set {
+	t.Helper()
+	set, err := preset.Load(fstest.MapFS{
+		"directmail.yml": {Data: []byte(presetText)},
+		"custom.yml":     {Data: []byte("id: custom\ntitle: Custom\nsummary: Everything is explicit.\n")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// fakeEngine is an engine in memory that asks nobody.
+type fakeEngine struct {
+	t       testing.TB
+	presets preset.Set
+
+	mu    sync.Mutex
+	snap  *monitor.Snapshot
+	calls []string
+	// fail, if set, is what every change answers.
+	fail error
+	// checking, if set, runs within CheckNow.
+	checking func(ctx context.Context) error
+}
+
+var _ web.Engine = (*fakeEngine)(nil)
+var _ web.Engine = (*monitor.Engine)(nil)
+
+func newFakeEngine(t testing.TB) *fakeEngine {
+	return &fakeEngine{t: t, presets: presets(t), snap: &monitor.Snapshot{
+		At: now, States: map[monitor.RecordID]*monitor.RecordState{}, Votes: map[monitor.RecordID][]monitor.SourceVote{},
+		Sweeps: map[string]monitor.SweepSummary{"default": {
+			Group: "default", Started: now.Add(-10 * time.Minute), Duration: 4 * time.Second,
+			Domains: 3, Records: 6, Questions: 60, Shared: 12, Failures: 1,
+		}},
+		NextSweep: map[string]time.Time{"default": now.Add(5 * time.Minute)},
+		Self:      monitor.SelfState{LastGoodSweep: now.Add(-10 * time.Minute)},
+		Sources: []*resolve.Source{
+			{ID: "google", Operator: "google", Addrs: []netip.AddrPort{netip.MustParseAddrPort("8.8.8.8:53")}, Rate: 50},
+			{ID: "quad9", Operator: "quad9", Transport: resolve.DoT, ServerName: "dns.quad9.net", Addrs: []netip.AddrPort{netip.MustParseAddrPort("9.9.9.9:853")}},
+		},
+	}}
+}
+
+func (e *fakeEngine) Snapshot() *monitor.Snapshot {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.snap
+}
+
+// register puts a domain into the snapshot; its records are pending.
+func (e *fakeEngine) register(spec monitor.Spec, origin monitor.Origin) *monitor.Domain {
+	d, err := spec.Resolve(e.presets)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	d.Origin, d.Registered = origin, now.Add(-24*time.Hour)
+	e.change(func(s *monitor.Snapshot) { addDomain(s, d) })
+	return d
+}
+
+func addDomain(s *monitor.Snapshot, d *monitor.Domain) {
+	s.Domains = append(slices.Clone(s.Domains), d)
+	slices.SortFunc(s.Domains, func(a, b *monitor.Domain) int { return cmp.Compare(a.Name, b.Name) })
+	for _, r := range d.Records {
+		id := monitor.RecordID{Domain: d.Name, Key: r.Key}
+		s.States[id] = &monitor.RecordState{ID: id, Name: r.Name, Expectation: r.Expectation, State: judge.State{Since: d.Registered, Registered: d.Registered}}
+	}
+}
+
+// change makes a new snapshot, as an engine does.
+func (e *fakeEngine) change(how func(s *monitor.Snapshot)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := *e.snap
+	next.Generation++
+	how(&next)
+	e.snap = &next
+}
+
+// state changes one record.
+func (e *fakeEngine) state(domain rrset.Name, key string, how func(s *monitor.RecordState)) {
+	e.change(func(s *monitor.Snapshot) {
+		id := monitor.RecordID{Domain: domain, Key: key}
+		next := *s.States[id]
+		how(&next)
+		s.States[id] = &next
+		if next.Incident != nil {
+			s.Open = append(slices.Clone(s.Open), *next.Incident)
+		}
+	})
+}
+
+func (e *fakeEngine) called(format string, args ...any) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.calls = append(e.calls, fmt.Sprintf(format, args...))
+	return e.fail
+}
+
+func (e *fakeEngine) AddAll(_ context.Context, specs []monitor.Spec, by string) ([]*monitor.Domain, error) {
+	if err := e.called("add %d by %s", len(specs), by); err != nil {
+		return nil, err
+	}
+	var out []*monitor.Domain
+	for _, spec := range specs {
+		d, err := spec.Resolve(e.presets)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := e.Snapshot().States[monitor.RecordID{Domain: d.Name, Key: d.Records[0].Key}]; ok {
+			return nil, fmt.Errorf("domain %s: %w", d.Name, monitor.ErrExists)
+		}
+		d.Registered = now
+		out = append(out, d)
+	}
+	for _, d := range out {
+		e.change(func(s *monitor.Snapshot) { addDomain(s, d) })
+	}
+	return out, nil
+}
+
+func (e *fakeEngine) find(name rrset.Name) (*monitor.Domain, error) {
+	for _, d := range e.Snapshot().Domains {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("domain %s: %w", name, monitor.ErrNotFound)
+}
+
+func (e *fakeEngine) Remove(_ context.Context, name rrset.Name, by string) error {
+	if err := e.called("remove %s by %s", name, by); err != nil {
+		return err
+	}
+	d, err := e.find(name)
+	if err != nil {
+		return err
+	}
+	if d.Origin.ReadOnly() {
+		return fmt.Errorf("domain %s is %w: it stands in %s:%d", name, monitor.ErrReadOnly, d.Origin.File, d.Origin.Line)
+	}
+	e.change(func(s *monitor.Snapshot) {
+		s.Domains = slices.DeleteFunc(slices.Clone(s.Domains), func(d *monitor.Domain) bool { return d.Name == name })
+	})
+	return nil
+}
+
+func (e *fakeEngine) CheckNow(ctx context.Context, name rrset.Name) error {
+	if err := e.called("check %s", name); err != nil {
+		return err
+	}
+	if e.checking != nil {
+		return e.checking(ctx)
+	}
+	_, err := e.find(name)
+	return err
+}
+
+func (e *fakeEngine) Accept(_ context.Context, id monitor.RecordID, by, why string) error {
+	if err := e.called("accept %s by %s because %s", id, by, why); err != nil {
+		return err
+	}
+	s, ok := e.Snapshot().States[id]
+	switch {
+	case !ok:
+		return fmt.Errorf("record %s: %w", id, monitor.ErrNotFound)
+	case s.Verdict != judge.Drifted:
+		return fmt.Errorf("record %s is %s: %w", id, s.Verdict, monitor.ErrNothingToAccept)
+	}
+	e.state(id.Domain, id.Key, func(s *monitor.RecordState) {
+		s.Verdict, s.Baseline, s.Seen = judge.Holding, s.Seen, rrset.Set{}
+		s.Incident, s.Finding = nil, mailrec.Finding{}
+	})
+	return nil
+}
+
+// fakeHistory keeps in memory what a store keeps.
+type fakeHistory struct {
+	transitions []monitor.Transition
+	intervals   []monitor.Interval
+	sweeps      []monitor.SweepSummary
+	backup      []byte
+	// failAfter makes Backup fail after so many bytes; negative means never. fail fails all else.
+	failAfter int
+	fail      error
+}
+
+func newFakeHistory() *fakeHistory { return &fakeHistory{failAfter: -1, backup: []byte("database")} }
+
+// selected gives the rows of a query.
+func selected[T any](rows []T, q web.Query, at func(T) time.Time, id func(T) monitor.RecordID) []T {
+	var out []T
+	for _, row := range rows {
+		switch t := at(row); {
+		case !q.Since.IsZero() && t.Before(q.Since), !q.Until.IsZero() && !t.Before(q.Until):
+		case q.Domain != "" && id(row).Domain != q.Domain, q.Record != "" && id(row).Key != q.Record:
+		default:
+			out = append(out, row)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b T) int { return at(a).Compare(at(b)) })
+	if q.Newest {
+		slices.Reverse(out)
+	}
+	return out[:min(len(out), q.Limit)]
+}
+
+func (h *fakeHistory) Transitions(_ context.Context, q web.Query) ([]monitor.Transition, error) {
+	return selected(h.transitions, q, func(t monitor.Transition) time.Time { return t.At }, func(t monitor.Transition) monitor.RecordID { return t.ID }), h.fail
+}
+
+func (h *fakeHistory) Intervals(_ context.Context, q web.Query) ([]monitor.Interval, error) {
+	return selected(h.intervals, q, func(i monitor.Interval) time.Time { return i.From }, func(i monitor.Interval) monitor.RecordID { return i.ID }), h.fail
+}
+
+func (h *fakeHistory) Sweeps(_ context.Context, q web.Query) ([]monitor.SweepSummary, error) {
+	return selected(h.sweeps, q, func(s monitor.SweepSummary) time.Time { return s.Started }, func(monitor.SweepSummary) monitor.RecordID { return monitor.RecordID{} }), h.fail
+}
+
+func (h *fakeHistory) Backup(_ context.Context, w io.Writer) (int64, error) {
+	if h.failAfter >= 0 {
+		n, err := w.Write(h.backup[:h.failAfter])
+		return int64(n), cmp.Or(err, errors.New("disk on fire"))
+	}
+	n, err := w.Write(h.backup)
+	return int64(n), err
+}
+
+// world is a site over fakes, with three domains: all well, one in trouble, one hostile.
+type world struct {
+	t       testing.TB
+	engine  *fakeEngine
+	history *fakeHistory
+	log     *safeBuffer
+	options web.Options
+}
+
+// safeBuffer takes the log from any goroutine.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// newWorld makes a world without domains.
+func newWorld(t testing.TB) *world {
+	w := &world{t: t, engine: newFakeEngine(t), history: newFakeHistory(), log: &safeBuffer{}}
+	w.options = web.Options{
+		Engine: w.engine, History: w.history, Ready: func() error { return nil }, Presets: w.engine.presets,
+		Version: "1.2.3", Started: now.Add(-time.Hour), Now: func() time.Time { return now },
+		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
+	}
+	return w
+}
+
+func (w *world) handler() http.Handler {
+	w.t.Helper()
+	h, err := web.New(w.options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+// ask makes a request as a local client does; headers are name and value in turn.
+func (w *world) ask(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	var in io.Reader
+	if body != "" {
+		in = strings.NewReader(body)
+	}
+	r := httptest.NewRequest(method, "http://127.0.0.1:9853"+path, in)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
+	}
+	out := httptest.NewRecorder()
+	w.handler().ServeHTTP(out, r)
+	return out
+}
+
+func txt(lines ...string) rrset.Set {
+	var data [][]byte
+	for _, l := range lines {
+		data = append(data, rrset.TXTData([]byte(l)))
+	}
+	return rrset.NewSet(rrset.TXT, data...)
+}
+
+const evil = "<script>alert(1)</script>\x1b[31m\u202e\"'&\x00"
+
+// populated makes a world in which something has happened.
+func populated(t testing.TB) *world {
+	w := newWorld(t)
+	w.engine.register(monitor.Spec{Domain: "calm.example", Service: "directmail", Note: "all is well"}, monitor.Origin{File: "maildrift.yml", Line: 12})
+	for _, key := range []string{"spf", "mx"} {
+		w.engine.state("calm.example", key, func(s *monitor.RecordState) {
+			s.Phase, s.Verdict, s.VerifiedAt, s.Since = judge.Verified, judge.Holding, now.Add(-2*time.Hour), now.Add(-2*time.Hour)
+			s.Baseline = txt("v=spf1 include:spf.service.example -all")
+		})
+	}
+	w.engine.register(monitor.Spec{Domain: "notice.example", Service: "directmail", Labels: map[string]string{"team": "growth"}}, monitor.Origin{})
+	drift(w)
+	hostile(w)
+	return w
+}
+
+// drift lets the SPF record of notice.example change at its authority and at one of two
+// operators.
+func drift(w *world) {
+	id := monitor.RecordID{Domain: "notice.example", Key: "spf"}
+	was, is := txt("v=spf1 include:spf.service.example -all"), txt("v=spf1 -all")
+	finding := mailrec.Finding{
+		Class: mailrec.Differs, Reason: "the mail service may no longer send", Rule: "RFC 7208 section 5.2", Impact: mailrec.Rejected,
+		Changes: []mailrec.Change{{Op: "-", Term: "include:spf.service.example"}},
+	}
+	votes := []monitor.SourceVote{
+		{Source: "ns1.notice.example/192.0.2.1", Authority: true, Stand: judge.Differs, Lines: is.Lines(), TTL: 300, At: now.Add(-time.Minute)},
+		{Source: "google", Operator: "google", Stand: judge.Differs, Lines: is.Lines(), TTL: 120, At: now.Add(-time.Minute), Latency: 9 * time.Millisecond},
+		{Source: "quad9", Operator: "quad9", Stand: judge.Good, Lines: was.Lines(), TTL: 200, At: now.Add(-time.Minute), Latency: 12 * time.Millisecond},
+		{Source: "opendns", Operator: "opendns", Outcome: resolve.ServFail, Stand: judge.Unheard, At: now.Add(-time.Minute),
+			EDE: []resolve.EDE{{Code: 6, Text: "DNSSEC bogus"}}},
+	}
+	decision := judge.Decision{Verdict: judge.Drifted, Stage: judge.AtAuthority, Authority: judge.AuthorityWrong, Configured: 3, Heard: 2, Wrong: 1, Servers: 1, ServersHeard: 1, ServersWrong: 1}
+	w.engine.state(id.Domain, id.Key, func(s *monitor.RecordState) {
+		s.Phase, s.Verdict, s.Stage = judge.Verified, judge.Drifted, judge.AtAuthority
+		s.VerifiedAt, s.Since = now.Add(-20*time.Hour), now.Add(-5*time.Minute)
+		s.Baseline, s.Seen, s.Finding = was, is, finding
+		s.Deadline, s.LastDeadline = now.Add(2*time.Minute), now.Add(4*time.Minute)
+		s.Incident = &monitor.Incident{
+			ID: id, Name: monitor.AlertDrifted, Value: "1234abcd", Impact: mailrec.Rejected, Opened: now.Add(-5 * time.Minute),
+			Facts: monitor.Facts{Kind: mailrec.SPF, Owner: "notice.example", Type: rrset.TXT, Was: was, Is: is, Finding: finding,
+				Stage: judge.AtAuthority, Decision: decision, Votes: votes, Deadline: s.Deadline, LastDeadline: s.LastDeadline},
+		}
+	})
+	w.engine.change(func(s *monitor.Snapshot) { s.Votes[id] = votes })
+	w.history.transitions = append(w.history.transitions, monitor.Transition{
+		Seq: 1, ID: id, New: was, Transition: judge.Transition{To: judge.Position{Phase: judge.Verified, Verdict: judge.Holding}, At: now.Add(-20 * time.Hour)},
+	}, monitor.Transition{
+		Seq: 2, ID: id, Old: was, New: is, Finding: finding, Decision: decision, Votes: votes,
+		Transition: judge.Transition{
+			From: judge.Position{Phase: judge.Verified, Verdict: judge.Holding},
+			To:   judge.Position{Phase: judge.Verified, Verdict: judge.Drifted, Stage: judge.AtAuthority}, At: now.Add(-5 * time.Minute),
+		},
+	})
+	w.history.intervals = append(w.history.intervals,
+		monitor.Interval{ID: id, Source: "google", From: now.Add(-20 * time.Hour), Set: was, TTL: 300},
+		monitor.Interval{ID: id, Source: "google", From: now.Add(-time.Minute), Set: is, TTL: 120})
+	w.history.sweeps = append(w.history.sweeps, w.engine.Snapshot().Sweeps["default"])
+}
+
+// hostile registers a domain in which everything that strangers can write is an attack.
+func hostile(w *world) {
+	w.engine.register(monitor.Spec{
+		Domain: "zz-hostile.example", Note: evil, Labels: map[string]string{"team": evil},
+		Expect: []monitor.ExpectSpec{{Kind: mailrec.TXT, Key: "k" + evil, Match: "captured"}},
+	}, monitor.Origin{})
+	id := monitor.RecordID{Domain: "zz-hostile.example", Key: "k" + evil}
+	w.engine.state(id.Domain, id.Key, func(s *monitor.RecordState) {
+		s.Phase, s.Verdict, s.Since = judge.Verified, judge.Missing, now.Add(-time.Hour)
+		s.Baseline = txt(evil)
+		s.Finding = mailrec.Finding{Reason: evil, Rule: evil, Notes: []string{evil}, Changes: []mailrec.Change{{Op: evil, Term: evil, Was: evil, Now: evil}}}
+		s.Incident = &monitor.Incident{ID: id, Name: monitor.AlertMissing, Impact: mailrec.Weakened, Opened: now.Add(-time.Hour), Facts: monitor.Facts{Finding: s.Finding}}
+	})
+	w.engine.change(func(s *monitor.Snapshot) {
+		s.Votes[id] = []monitor.SourceVote{{
+			Source: "ns" + evil + "/192.0.2.9", Authority: true, Outcome: resolve.Refused, Detail: evil, EDE: []resolve.EDE{{Code: 22, Text: evil}},
+		}}
+	})
+	w.history.transitions = append(w.history.transitions, monitor.Transition{Seq: 3, ID: id, By: evil, Why: evil, New: txt(evil), Transition: judge.Transition{At: now}})
+}

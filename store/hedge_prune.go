@@ -94,7 +94,7 @@ func (s *Store) prune(ctx context.Context, bucket []byte, n *int, old func(k, v,
 	var from []byte
 	for ctx.Err() == nil {
 		done := false
-		err := s.db.Update(func(tx *bolt.Tx) error {
+		err := s.update(func(tx *bolt.Tx) error {
 			var doomed [][]byte
 			b := tx.Bucket(bucket)
 			c := b.Cursor()

@@ -22,7 +22,7 @@ const closedFor = 24 * time.Hour
 // Load gives all that was committed, for the engine to start from.
 func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	var m monitor.Memory
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		if err := each(tx.Bucket(bucketStates), func(st monitor.RecordState) { m.States = append(m.States, st) }); err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (q Query) prefix() []byte {
 // newest first.
 func (s *Store) Transitions(ctx context.Context, q Query) ([]monitor.Transition, error) {
 	var out []monitor.Transition
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		log := tx.Bucket(bucketTransitions)
 		take := func(v []byte) (bool, error) {
 			var t monitor.Transition
@@ -239,7 +239,7 @@ func seqsOf(index *bolt.Bucket, q Query) ([]uint64, error) {
 // Intervals gives the answers that a query selects, by record and source.
 func (s *Store) Intervals(ctx context.Context, q Query) ([]monitor.Interval, error) {
 	var out []monitor.Interval
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		return walk(tx.Bucket(bucketIntervals).Cursor(), q.prefix(), false, func(k, v []byte) (bool, error) {
 			iv, err := decodeInterval(tx, k, v)
 			if err == nil && q.holds(iv.From) {
@@ -258,7 +258,7 @@ func (s *Store) Intervals(ctx context.Context, q Query) ([]monitor.Interval, err
 // no part.
 func (s *Store) Sweeps(ctx context.Context, q Query) ([]monitor.SweepSummary, error) {
 	var out []monitor.SweepSummary
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		return walk(tx.Bucket(bucketSweeps).Cursor(), nil, q.Newest, func(_, v []byte) (bool, error) {
 			var sw monitor.SweepSummary
 			if err := json.Unmarshal(v, &sw); err != nil {

@@ -58,44 +58,48 @@ type daemon struct {
 
 // newDaemon opens and wires everything, in the order in which one needs the other. Nothing
 // runs yet. On an error what was opened is closed again.
-func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *slog.Logger) (d *daemon, err error) {
-	d = &daemon{flags: flags, log: log, cfg: cfg, heart: &heart{}}
-	defer func() {
-		if err != nil {
-			d.close()
-		}
-	}()
-	if err := web.CheckListen(cfg.Listen, flags.allowRemote); err != nil {
-		return nil, usageError(err)
-	}
-	if d.presets, err = loadPresets(); err != nil {
+func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *slog.Logger) (*daemon, error) {
+	d := &daemon{flags: flags, log: log, cfg: cfg, heart: &heart{}}
+	if err := d.open(ctx); err != nil {
+		d.close()
 		return nil, err
 	}
-	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: flags.init}); err != nil {
-		return nil, usageError(err)
+	return d, nil
+}
+
+func (d *daemon) open(ctx context.Context) (err error) {
+	cfg := d.cfg
+	if err := web.CheckListen(cfg.Listen, d.flags.allowRemote); err != nil {
+		return usageError(err)
+	}
+	if d.presets, err = loadPresets(); err != nil {
+		return err
+	}
+	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: d.flags.init}); err != nil {
+		return usageError(err)
 	}
 	memory, err := d.store.Load(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	registry := prometheus.NewRegistry()
 	d.metrics = metrics.New(registry, d.snapshot, metrics.Options{
 		Version: version, Revision: revision(), PerRecordLimit: cfg.Metrics.PerRecordLimit, StoreSize: d.store.Size,
 	})
 	if err := d.openAlerts(registry); err != nil {
-		return nil, usageError(err)
+		return usageError(err)
 	}
 	d.network = newNetwork(cfg)
-	d.heart.set(cfg, log)
+	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
-		Asker: d.network, Authorities: d.network, Journal: d.store, Presets: d.presets, Logger: log, Meter: d.metrics, Heart: d.heart,
+		Asker: d.network, Authorities: d.network, Journal: d.store, Presets: d.presets, Logger: d.log, Meter: d.metrics, Heart: d.heart,
 		Notifier: alert.NewNotifier(d.alerts, alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks}, time.Now()),
 	}, memory, settings(cfg), cfg.Domains)
 	if err != nil {
-		return nil, usageError(err)
+		return usageError(err)
 	}
 	d.metrics.Reloaded(nil, time.Now())
-	return d, d.openWeb(ctx, registry)
+	return d.openWeb(ctx, registry)
 }
 
 // snapshot gives the engine's state; nil while there is no engine yet.

@@ -256,7 +256,8 @@ func (l *loader) resolvers(spec resolversSpec, ipv6 bool) {
 			l.at("resolvers.groups."+g, "the group has no resolvers")
 		}
 	}
-	if len(groups["default"]) == 0 {
+	if _, ok := groups["default"]; !ok {
+		groups["default"] = nil
 		l.at("resolvers", "no resolvers are left; list some under resolvers.list")
 	}
 	l.cfg.Groups = groups

@@ -1,0 +1,548 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv("MAILDRIFT_TEST_COMMITTER"); path != "" {
+		commitForEver(path)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var ctx = context.Background()
+
+func open(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(ctx, path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func commit(t testing.TB, s *Store, b monitor.Batch) {
+	t.Helper()
+	if err := s.Commit(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var day = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+func txt(lines ...string) rrset.Set {
+	s, err := rrset.Parse(rrset.TXT, lines...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func id(domain, key string) monitor.RecordID {
+	return monitor.RecordID{Domain: rrset.Name(domain), Key: key}
+}
+
+// sample is a batch with one of everything.
+func sample() monitor.Batch {
+	spf := id("shop.test", "spf")
+	state := monitor.RecordState{
+		ID: spf, Name: "shop.test", Expectation: mailrec.Expectation{Kind: mailrec.SPF, Match: mailrec.Captured},
+		State: judge.State{
+			Phase: judge.Verified, Verdict: judge.Drifted, Stage: judge.AtAuthority, Since: day, Registered: day, VerifiedAt: day,
+			Meaning: rrset.Hash{1, 2}, Suspicion: judge.Suspicion{Verdict: judge.Holding, Sightings: 1, First: day},
+		},
+		Baseline: txt("v=spf1 -all\x00\xff"), Seen: txt("v=spf1 ~all"), Finding: mailrec.Finding{Class: mailrec.Differs, Reason: "because"},
+		Deadline: day.Add(time.Hour), OldTTL: 300,
+		Incident: &monitor.Incident{ID: spf, Name: monitor.AlertDrifted, Value: "abc", Opened: day, Facts: monitor.Facts{Was: txt("a"), Is: txt("b")}},
+	}
+	return monitor.Batch{
+		States: []monitor.RecordState{state},
+		Transitions: []monitor.Transition{{
+			ID: spf, Transition: judge.Transition{To: judge.Position{Phase: judge.Verified, Verdict: judge.Drifted}, At: day},
+			Old: txt("v=spf1 -all"), New: txt("v=spf1 ~all"), Votes: []monitor.SourceVote{{Source: "one", Outcome: resolve.Answered, Stand: judge.Differs, At: day}},
+		}},
+		Intervals: []monitor.Interval{
+			{ID: spf, Source: "one", From: day, Outcome: resolve.Answered, Set: txt("v=spf1 -all"), TTL: 60},
+			{ID: spf, Source: "one", From: day.Add(time.Minute), Outcome: resolve.NXDomain, Set: rrset.Set{}, TTL: 5},
+			{ID: spf, Source: "two/192.0.2.1", From: day, Outcome: resolve.Answered, Set: txt("v=spf1 -all"), TTL: 60},
+		},
+		Incidents: []monitor.Incident{{ID: spf, Name: monitor.AlertMissing, Opened: day, Closed: time.Now().UTC().Truncate(time.Second), Why: "recovered"}},
+		Sweep:     &monitor.SweepSummary{Group: "default", Started: day, Duration: time.Second, Records: 1},
+		Domains:   []monitor.StoredDomain{{Name: "shop.test", Spec: &monitor.Spec{Domain: "shop.test", Service: "directmail"}, Registered: day, By: "ann"}},
+		Self:      &monitor.SelfState{LastGoodSweep: day, BlindGroups: map[string]string{"x": "y"}},
+	}
+}
+
+func TestWhatIsCommittedIsThereAfterReopening(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "maildrift.db")
+	s := open(t, path)
+	b := sample()
+	commit(t, s, b)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	m, err := s.Load(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := monitor.Memory{
+		States: b.States, Domains: b.Domains, Closed: b.Incidents, Self: *b.Self,
+		LastSeen: []monitor.Interval{b.Intervals[1], b.Intervals[2]},
+	}
+	// A finding's exact data is kept beside it, not in it.
+	want.States[0].Finding.Seen, want.States[0].Finding.Meaning = rrset.Set{}, rrset.Hash{}
+	if diff := cmp.Diff(want, m); diff != "" {
+		t.Errorf("what was kept and what came back (-kept +came back):\n%s", diff)
+	}
+	ts, err := s.Transitions(ctx, Query{Domain: "shop.test", Record: "spf"})
+	b.Transitions[0].Seq = 1
+	if diff := cmp.Diff(b.Transitions, ts); err != nil || diff != "" {
+		t.Errorf("transitions: %v\n%s", err, diff)
+	}
+	ivs, err := s.Intervals(ctx, Query{Domain: "shop.test"})
+	if diff := cmp.Diff(b.Intervals, ivs); err != nil || diff != "" {
+		t.Errorf("intervals: %v\n%s", err, diff)
+	}
+	sweeps, err := s.Sweeps(ctx, Query{})
+	if diff := cmp.Diff([]monitor.SweepSummary{*b.Sweep}, sweeps); err != nil || diff != "" {
+		t.Errorf("sweeps: %v\n%s", err, diff)
+	}
+}
+
+func TestRemovedAndGoneAreForgotten(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	commit(t, s, sample())
+	commit(t, s, monitor.Batch{Removed: []monitor.RecordID{id("shop.test", "spf")}, Gone: []rrset.Name{"shop.test"}})
+	m, err := s.Load(ctx)
+	if err != nil || len(m.States) != 0 || len(m.Domains) != 0 {
+		t.Errorf("still there: %v, %v, %v", m.States, m.Domains, err)
+	}
+	if ts, err := s.Transitions(ctx, Query{Domain: "shop.test"}); err != nil || len(ts) != 1 {
+		t.Errorf("history went with it: %v, %v", ts, err)
+	}
+}
+
+func TestHistoryQueries(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	for i := range 20 {
+		commit(t, s, monitor.Batch{Transitions: []monitor.Transition{
+			{ID: id("a.test", "spf"), Transition: judge.Transition{At: day.Add(time.Duration(i) * time.Hour)}},
+			{ID: id("a.test.more", "mx"), Transition: judge.Transition{At: day.Add(time.Duration(i) * time.Hour)}},
+			{ID: id("a.test", "mx"), Transition: judge.Transition{At: day.Add(time.Duration(i) * time.Hour)}},
+		}})
+	}
+	tests := []struct {
+		name        string
+		q           Query
+		n           int
+		first, last uint64
+	}{
+		{"all", Query{}, 60, 1, 60},
+		{"all, newest first", Query{Newest: true, Limit: 5}, 5, 60, 56},
+		{"one domain, not those that begin like it", Query{Domain: "a.test"}, 40, 1, 60},
+		{"one record", Query{Domain: "a.test", Record: "mx"}, 20, 3, 60},
+		{"one record, newest first", Query{Domain: "a.test", Record: "spf", Newest: true, Limit: 2}, 2, 58, 55},
+		{"since", Query{Domain: "a.test", Record: "spf", Since: day.Add(18 * time.Hour)}, 2, 55, 58},
+		{"until", Query{Domain: "a.test", Record: "spf", Until: day.Add(2 * time.Hour)}, 2, 1, 4},
+		{"unknown", Query{Domain: "nobody.test"}, 0, 0, 0},
+	}
+	for _, tt := range tests {
+		ts, err := s.Transitions(ctx, tt.q)
+		if err != nil || len(ts) != tt.n || tt.n > 0 && (ts[0].Seq != tt.first || ts[len(ts)-1].Seq != tt.last) {
+			t.Errorf("%s: %d of them, %v", tt.name, len(ts), err)
+		}
+	}
+}
+
+func TestFilesThatAreRefused(t *testing.T) {
+	healthy := filepath.Join(t.TempDir(), "healthy.db")
+	s := open(t, healthy)
+	for range 50 {
+		commit(t, s, sample())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(healthy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := filepath.Join(t.TempDir(), "foreign.db")
+	other, err := bolt.Open(foreign, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = other.Close()
+	otherBytes, _ := os.ReadFile(foreign)
+	tests := []struct {
+		name  string
+		bytes []byte
+		want  error
+		says  string
+	}{
+		{"F78 zero length", nil, ErrDamaged, "is empty"},
+		{"F79 cut in half", whole[:len(whole)/2], ErrDamaged, "cut short"},
+		{"F79 cut to one page", whole[:4096], ErrDamaged, "cut short"},
+		{"F79 both headers overwritten", append(bytes.Repeat([]byte{'x'}, 8192), whole[8192:]...), ErrForeign, "not a maildrift database"},
+		{"a text file", []byte(strings.Repeat("hello\n", 1000)), ErrForeign, "not a maildrift database"},
+		{"a few bytes", []byte("hello"), ErrForeign, "only 5 bytes"},
+		{"another program's bbolt database", otherBytes, ErrForeign, "another program"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "maildrift.db")
+			if err := os.WriteFile(path, tt.bytes, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(ctx, path, Options{})
+			if err == nil {
+				_ = s.Close()
+			}
+			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%v, want %v that says %q and names the file", err, tt.want, tt.says)
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(after, tt.bytes) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestF79DamageInTheMiddleIsAnErrorNotAPanic(t *testing.T) {
+	dir := t.TempDir()
+	healthy := filepath.Join(dir, "healthy.db")
+	s := open(t, healthy)
+	for i := range 200 {
+		b := sample()
+		b.States[0].ID.Key = fmt.Sprint("spf", i)
+		commit(t, s, b)
+	}
+	_ = s.Close()
+	whole, err := os.ReadFile(healthy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page := 2; page*4096 < len(whole); page += 3 {
+		bad := slices.Clone(whole)
+		for i := range 4096 {
+			bad[page*4096+i] = 0xa5
+		}
+		path := filepath.Join(dir, fmt.Sprintf("bad%d.db", page))
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Open(ctx, path, Options{}); err == nil {
+			_, err = s.Load(ctx)
+			_ = s.Close()
+			if err != nil && !errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), path) {
+				t.Errorf("page %d: %v does not name the file", page, err)
+			}
+		}
+	}
+}
+
+func TestF81ANewerSchemaIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "maildrift.db")
+	s := open(t, path)
+	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyVersion, []byte("99")) }); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	if _, err := Open(ctx, path, Options{}); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "99") {
+		t.Errorf("%v, want both versions named", err)
+	}
+}
+
+func TestF78ADatabaseThatVanishedIsNotReplacedSilently(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "maildrift.db")
+	_ = open(t, path).Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(ctx, path, Options{}); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "--init") {
+		t.Errorf("%v, want a refusal that names the way out", err)
+	}
+	s, err := Open(ctx, path, Options{Init: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+}
+
+func TestF75ASecondProcessIsRefusedAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "maildrift.db")
+	open(t, path)
+	began := time.Now()
+	_, err := Open(ctx, path, Options{})
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) || time.Since(began) > 2*time.Second {
+		t.Errorf("%v after %s, want a refusal that names the process", err, time.Since(began))
+	}
+}
+
+func TestABackupIsADatabase(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "maildrift.db"))
+	commit(t, s, sample())
+	copyPath := filepath.Join(t.TempDir(), "copy.db")
+	f, err := os.Create(copyPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.Backup(ctx, f)
+	if err != nil || f.Close() != nil || n == 0 {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	m, err := open(t, copyPath).Load(ctx)
+	if err != nil || len(m.States) != 1 {
+		t.Errorf("%d states in the backup, %v", len(m.States), err)
+	}
+}
+
+func TestPrune(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	old, recent := day.Add(-100*24*time.Hour), day.Add(-time.Hour)
+	for i := range 5000 {
+		commitAt := old.Add(time.Duration(i) * time.Second)
+		if i%500 == 0 {
+			commit(t, s, monitor.Batch{Sweep: &monitor.SweepSummary{Started: commitAt}})
+		}
+	}
+	spf := id("a.test", "spf")
+	commit(t, s, monitor.Batch{
+		Transitions: []monitor.Transition{{ID: spf, Transition: judge.Transition{At: old}}, {ID: spf, Transition: judge.Transition{At: recent}}},
+		Intervals: []monitor.Interval{
+			{ID: spf, Source: "one", From: old, Set: txt("1")}, {ID: spf, Source: "one", From: old.Add(time.Hour), Set: txt("2")},
+			{ID: spf, Source: "two", From: old, Set: txt("1")}, {ID: spf, Source: "two", From: recent, Set: txt("3")},
+		},
+		Incidents: []monitor.Incident{{ID: spf, Closed: old}},
+		Sweep:     &monitor.SweepSummary{Started: recent},
+	})
+	p, err := s.Prune(ctx, Retention{History: 24 * time.Hour, Sweeps: 24 * time.Hour}, day)
+	if want := (Pruned{Transitions: 1, Intervals: 2, Incidents: 1, Sweeps: 10}); err != nil || p != want {
+		t.Errorf("%+v, %v; want %+v", p, err, want)
+	}
+	left, err := s.Intervals(ctx, Query{})
+	if err != nil || len(left) != 2 || left[0].Set.Lines()[0] != "2" || left[1].Set.Lines()[0] != "3" {
+		t.Errorf("%v, %v: the newest answer of each source must stay", left, err)
+	}
+	if ts, err := s.Transitions(ctx, Query{Domain: "a.test"}); err != nil || len(ts) != 1 {
+		t.Errorf("%d transitions left, %v", len(ts), err)
+	}
+}
+
+func TestF66AClockFromAnotherYearDeletesNothing(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	commit(t, s, sample())
+	for _, now := range []time.Time{day.AddDate(10, 0, 0), day.AddDate(0, 0, -1)} {
+		p, err := s.Prune(ctx, Retention{History: time.Hour, Sweeps: time.Hour}, now)
+		if !errors.Is(err, ErrClock) || p != (Pruned{}) {
+			t.Errorf("at %s: %+v, %v", now, p, err)
+		}
+	}
+}
+
+func TestAFullDiskIsAnErrorAndTheRestStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := open(t, path)
+	commit(t, s, sample())
+	s.db.MaxSize = 1 << 20 // as if no page more could be had
+	huge := monitor.Batch{Transitions: []monitor.Transition{{ID: id("a.test", "spf"), Why: strings.Repeat("x", 4<<20)}}}
+	if err := s.Commit(ctx, huge); err == nil {
+		t.Fatal("the huge batch was taken")
+	}
+	s.db.MaxSize = 0
+	commit(t, s, sample())
+	if ts, err := s.Transitions(ctx, Query{}); err != nil || len(ts) != 2 || ts[1].Seq != 2 {
+		t.Errorf("%d transitions, %v: want the two that were committed, numbered without a gap", len(ts), err)
+	}
+}
+
+// Whatever is committed, in whatever order, is what is loaded.
+func TestPropertyLikeAMap(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(t.TempDir(), "p")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		path := filepath.Join(dir, "db")
+		model := map[monitor.RecordID]int{}
+		s, err := Open(ctx, path, Options{})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for range rapid.IntRange(1, 15).Draw(rt, "batches") {
+			var b monitor.Batch
+			touched := map[monitor.RecordID]bool{}
+			for range rapid.IntRange(0, 5).Draw(rt, "changes") {
+				key := id(rapid.SampledFrom([]string{"a.test", "b.test", "a.test.b"}).Draw(rt, "domain"), rapid.SampledFrom([]string{"spf", "mx", "dkim:a"}).Draw(rt, "key"))
+				if touched[key] {
+					continue
+				}
+				touched[key] = true
+				if rapid.Bool().Draw(rt, "remove") {
+					b.Removed = append(b.Removed, key)
+					delete(model, key)
+				} else {
+					ttl := rapid.IntRange(0, 1000).Draw(rt, "ttl")
+					b.States = append(b.States, monitor.RecordState{ID: key, OldTTL: uint32(ttl)})
+					model[key] = ttl
+				}
+			}
+			if err := s.Commit(ctx, b); err != nil {
+				rt.Fatal(err)
+			}
+			if rapid.IntRange(0, 3).Draw(rt, "reopen") == 0 {
+				_ = s.Close()
+				if s, err = Open(ctx, path, Options{}); err != nil {
+					rt.Fatal(err)
+				}
+			}
+		}
+		m, err := s.Load(ctx)
+		_ = s.Close()
+		if err != nil || len(m.States) != len(model) {
+			rt.Fatalf("%d states, want %d, %v", len(m.States), len(model), err)
+		}
+		for _, st := range m.States {
+			if model[st.ID] != int(st.OldTTL) {
+				rt.Fatalf("%s is %d, want %d", st.ID, st.OldTTL, model[st.ID])
+			}
+		}
+	})
+}
+
+// commitForEver is the child of TestF73: it commits and says so, until it is killed.
+func commitForEver(path string) {
+	s, err := Open(ctx, path, Options{})
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	for {
+		ts := monitor.Transition{ID: id("a.test", "spf"), Transition: judge.Transition{At: time.Now()}}
+		st := monitor.RecordState{ID: id("a.test", fmt.Sprint("k", rand.IntN(50))), Baseline: txt(strings.Repeat("x", rand.IntN(2000)))}
+		if err := s.Commit(ctx, monitor.Batch{Transitions: []monitor.Transition{ts}, States: []monitor.RecordState{st}}); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+		fmt.Println("committed")
+	}
+}
+
+func TestF73KillLosesNothingThatWasAcknowledged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "maildrift.db")
+	rounds, acknowledged := 15, 0
+	if os.Getenv("MAILDRIFT_SOAK") != "" {
+		rounds = 300
+	}
+	for range rounds {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "MAILDRIFT_TEST_COMMITTER="+path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		die := time.AfterFunc(time.Duration(20+rand.IntN(60))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if lines.Text() != "committed" {
+				t.Errorf("the child says %q", lines.Text())
+			}
+			acknowledged++
+		}
+		_ = cmd.Wait()
+		die.Stop()
+		s := open(t, path)
+		ts, err := s.Transitions(ctx, Query{Limit: 1 << 30})
+		if err != nil || len(ts) < acknowledged {
+			t.Fatalf("%d transitions, but %d were acknowledged; %v", len(ts), acknowledged, err)
+		}
+		for i, tr := range ts {
+			if tr.Seq != uint64(i+1) {
+				t.Fatalf("transition %d has number %d", i+1, tr.Seq)
+			}
+		}
+		if err := s.db.View(func(tx *bolt.Tx) error {
+			for err := range tx.Check() {
+				return err
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		acknowledged = len(ts)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d kills, %d transactions, none lost", rounds, acknowledged)
+}
+
+func FuzzDecodeInterval(f *testing.F) {
+	iv := sample().Intervals[0]
+	f.Add(intervalKey(iv, 1), intervalValue(iv))
+	f.Add([]byte("a\x00b"), []byte("{}"))
+	path := filepath.Join(f.TempDir(), "db")
+	s := open(f, path)
+	f.Fuzz(func(t *testing.T, k, v []byte) {
+		_ = s.db.View(func(tx *bolt.Tx) error {
+			_, _ = decodeInterval(tx, k, v)
+			return nil
+		})
+	})
+}
+
+func BenchmarkCommitFirstSweep(b *testing.B) {
+	var batch monitor.Batch
+	for i := range 1000 {
+		rid := id(fmt.Sprintf("d%05d.test", i), "spf")
+		batch.States = append(batch.States, monitor.RecordState{ID: rid, Baseline: txt("v=spf1 -all")})
+		for j := range 12 {
+			batch.Intervals = append(batch.Intervals, monitor.Interval{ID: rid, Source: fmt.Sprint("r", j), From: day, Set: txt("v=spf1 -all")})
+		}
+	}
+	for b.Loop() {
+		s, err := Open(ctx, filepath.Join(b.TempDir(), "db"), Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		commit(b, s, batch)
+		_ = s.Close()
+	}
+	b.ReportMetric(float64(len(batch.States)), "records/op")
+}
+
+func BenchmarkCommitUnchangedSweep(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "db"))
+	for b.Loop() {
+		commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Group: "default", Started: day}})
+	}
+}

@@ -133,11 +133,11 @@ func (s *stream) expected(e driftEvent, k rrKey) (string, bool) {
 	case "removed":
 		return string(monitor.AlertMissing), true
 	case "changed":
-		base, err := rrset.Parse(kind.Type(), e.Old...)
+		base, err := parseReal(kind.Type(), e.Old)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		now, err := rrset.Parse(kind.Type(), e.New...)
+		now, err := parseReal(kind.Type(), e.New)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func (s *stream) sameValues(alert, which, got, typ string, want []string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	set, err := rrset.Parse(t, want...)
+	set, err := parseReal(t, want)
 	if err != nil {
 		s.t.Fatal(err)
 	}

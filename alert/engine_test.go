@@ -382,7 +382,7 @@ func TestFiringNeverEndsByItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close() //nolint:errcheck // nothing on disk
+	defer e.Close()
 	for range 2 {
 		if err := e.Put(context.Background(), firing("a.example")); err != nil {
 			t.Fatal(err)

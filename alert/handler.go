@@ -79,8 +79,8 @@ func refuseLong(r *http.Request, longest time.Duration, now time.Time) error {
 		StartsAt time.Time `json:"startsAt"`
 		EndsAt   time.Time `json:"endsAt"`
 	}
-	if json.Unmarshal(body, &asked) != nil {
-		return nil
+	if err := json.Unmarshal(body, &asked); err != nil {
+		return nil //nolint:nilerr // Alertmanager will say what is wrong with it
 	}
 	from := asked.StartsAt
 	if from.Before(now) {

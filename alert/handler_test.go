@@ -91,7 +91,7 @@ func TestEngineRefusesBadOptions(t *testing.T) {
 	} {
 		if e, err := NewEngine(o, parse(t, "")); err == nil {
 			t.Errorf("%+v: no error", o)
-			e.Close() //nolint:errcheck // test fails anyway
+			e.Close()
 		}
 	}
 }

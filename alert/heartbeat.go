@@ -159,7 +159,7 @@ func (h *Heartbeat) attempt(ctx context.Context) (again bool, err error) {
 		}
 		return ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded), err
 	}
-	defer resp.Body.Close()                                     //nolint:errcheck // only read
+	defer resp.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(resp.Body, maxBeatBody)) //nolint:errcheck // the status is the answer
 	if resp.StatusCode/100 == 2 {
 		return false, nil

@@ -207,14 +207,8 @@ func walk(c *bolt.Cursor, prefix []byte, backwards bool, f func(k, v []byte) (bo
 	k, v := c.Seek(prefix)
 	next := c.Next
 	if backwards {
+		k, v = seekLast(c, prefix)
 		next = c.Prev
-		if prefix == nil {
-			k, v = c.Last()
-		} else if k, v = c.Seek(append(bytes.Clone(prefix), 0xff)); k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
-		}
 	}
 	for ; k != nil && bytes.HasPrefix(k, prefix); k, v = next() {
 		more, err := f(k, v)
@@ -223,6 +217,18 @@ func walk(c *bolt.Cursor, prefix []byte, backwards bool, f func(k, v []byte) (bo
 		}
 	}
 	return nil
+}
+
+// seekLast goes to the last key with a prefix, or to some key without it if
+// there is none.
+func seekLast(c *bolt.Cursor, prefix []byte) (k, v []byte) {
+	if prefix == nil {
+		return c.Last()
+	}
+	if k, _ = c.Seek(append(bytes.Clone(prefix), 0xff)); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
 }
 
 // seqsOf gives the numbers of a domain's transitions in order.

@@ -512,7 +512,7 @@ func FuzzDecodeInterval(f *testing.F) {
 	f.Add([]byte("a\x00b"), []byte("{}"))
 	path := filepath.Join(f.TempDir(), "db")
 	s := open(f, path)
-	f.Fuzz(func(t *testing.T, k, v []byte) {
+	f.Fuzz(func(_ *testing.T, k, v []byte) {
 		_ = s.db.View(func(tx *bolt.Tx) error {
 			_, _ = decodeInterval(tx, k, v)
 			return nil

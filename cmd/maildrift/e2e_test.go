@@ -337,23 +337,6 @@ func startDaemon(t *testing.T, dir, addr string) *daemonUnderTest {
 	return d
 }
 
-// get decodes a JSON answer of the API.
-func (d *daemonUnderTest) get(path string, into any) {
-	d.t.Helper()
-	resp, err := http.Get("http://" + d.addr + path)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		d.t.Fatalf("GET %s: %s %v\n%s", path, resp.Status, err, b)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		d.t.Fatalf("GET %s: %v\n%s", path, err, b)
-	}
-}
-
 // page copies a page to a writer.
 func (d *daemonUnderTest) page(path string, to io.Writer) {
 	d.t.Helper()

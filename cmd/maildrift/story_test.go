@@ -94,7 +94,7 @@ func (s *setup) waitVerified(t *testing.T, want int) {
 	end := time.Now().Add(150 * time.Second)
 	for s.daemon.records("verified") != want || s.daemon.records("pending") != 0 {
 		if time.Now().After(end) {
-			out, _ := s.daemon.run("domains", "list", "--format", "json")
+			out, _ := s.daemon.run("domains", "list", "--standing", "pending")
 			t.Fatalf("%d of %d records verified, %d pending\n%s", s.daemon.records("verified"), want, s.daemon.records("pending"), tail(out, 4000))
 		}
 		time.Sleep(200 * time.Millisecond)

@@ -221,16 +221,45 @@ func (c *Client) askOne(ctx context.Context, l *lane, q Query) Observation {
 		o.Tries = try + 1
 		o.Mismatches += mismatches
 		mismatches = o.Mismatches
-		switch o.Outcome {
-		case Timeout, ServFail, Refused, Network, Truncated, Mismatched, Malformed:
-		default:
+		if !o.Outcome.retriable() {
 			return o
 		}
 		if ctx.Err() != nil {
 			return given(q, ctx.Err())
 		}
 	}
+	if o.Outcome == ServFail && q.Source.Role == Recursive {
+		o.Detail = c.diagnose(ctx, l, q)
+	}
 	return o
+}
+
+// retriable says whether the source's other address may do better.
+func (o Outcome) retriable() bool {
+	switch o {
+	case Timeout, ServFail, Refused, Network, Truncated, Mismatched, Malformed:
+		return true
+	case Answered, NoData, NXDomain, Elsewhere, OtherRcode, Lame, Filtered, Stale, Local:
+	}
+	return false
+}
+
+// diagnose asks once more without DNSSEC validation (CD=1, RFC 4035 section 3.2.2), to
+// tell a broken chain of trust from a broken server. The answer is never evidence.
+func (c *Client) diagnose(ctx context.Context, l *lane, q Query) string {
+	if l.limit.Wait(ctx) != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	m := newQuery(q, true)
+	m.CheckingDisabled = true
+	o := Observation{Source: q.Source, Question: q.Question, Server: q.Source.Addrs[0], Transport: q.Source.Transport}
+	reply, err := c.exchange(ctx, l, &o, m)
+	if err != nil || reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
+		return ""
+	}
+	return "it answers when told not to validate: DNSSEC is broken for this name"
 }
 
 func given(q Query, err error) Observation {

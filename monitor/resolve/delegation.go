@@ -36,12 +36,8 @@ type DelegationOptions struct {
 	Keep time.Duration
 }
 
-const (
-	// maxServers bounds the addresses of one zone.
-	maxServers = 26
-	// maxCuts bounds the zone cuts on the way down.
-	maxCuts = 16
-)
+// maxServers bounds the addresses of one zone.
+const maxServers = 26
 
 // Delegations finds the servers of zones, from the top-level domain down, asking
 // servers without recursion, so that no resolver learns a name that may not exist yet.

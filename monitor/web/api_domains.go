@@ -41,12 +41,12 @@ type addOutput struct {
 }
 
 type removeInput struct {
-	nameInput
-	By string `query:"by" maxLength:"200" doc:"Who does it, for the history"`
+	Name string `path:"name" doc:"Domain name, as A-labels or U-labels"`
+	By   string `query:"by" maxLength:"200" doc:"Who does it, for the history"`
 }
 
 type acceptInput struct {
-	nameInput
+	Name string `path:"name" doc:"Domain name, as A-labels or U-labels"`
 	Key  string `path:"key" doc:"Key of the record"`
 	Body wire.Acceptance
 }
@@ -127,7 +127,7 @@ func (s *site) checkDomain(ctx context.Context, in *checkInput) (*answer[wire.Do
 
 // checkInput knows the response, whose deadline is moved.
 type checkInput struct {
-	nameInput
+	Name   string `path:"name" doc:"Domain name, as A-labels or U-labels"`
 	writer http.ResponseWriter
 }
 

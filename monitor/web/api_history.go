@@ -12,18 +12,22 @@ import (
 	"maildrift/monitor/web/wire"
 )
 
-// span is which part of the history is asked for.
-type span struct {
+// historyInput says which part of the history is wanted. Huma does not look into embedded
+// structs that are not exported, so sweepsInput repeats some of it.
+type historyInput struct {
+	Domain string `query:"domain" doc:"Only of this domain, registered or not"`
+	Record string `query:"record" doc:"Only of the record with this key; needs domain"`
+	Since  string `query:"since" doc:"From then on: RFC 3339, a date, or how long ago (90m, 7d)"`
+	Until  string `query:"until" doc:"Before then, written alike"`
+	Order  string `query:"order" enum:"newest,oldest" default:"newest" doc:"Which comes first; the limit cuts the others"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Most rows to give; rows of one moment are never torn apart, so a few more may come"`
+}
+
+type sweepsInput struct {
 	Since string `query:"since" doc:"From then on: RFC 3339, a date, or how long ago (90m, 7d)"`
 	Until string `query:"until" doc:"Before then, written alike"`
 	Order string `query:"order" enum:"newest,oldest" default:"newest" doc:"Which comes first; the limit cuts the others"`
 	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"Most rows to give; rows of one moment are never torn apart, so a few more may come"`
-}
-
-type historyInput struct {
-	span
-	Domain string `query:"domain" doc:"Only of this domain, registered or not"`
-	Record string `query:"record" doc:"Only of the record with this key; needs domain"`
 }
 
 // historyOperations show what was kept.
@@ -39,8 +43,8 @@ func (s *site) historyOperations(api huma.API) {
 			return &answer[wire.Intervals]{wire.Intervals{Intervals: each(rows, wire.IntervalOf), More: more}}, err
 		})
 	huma.Register(api, operation(http.MethodGet, "/sweeps", "list-sweeps", "Sweeps in numbers", 422),
-		func(ctx context.Context, in *struct{ span }) (*answer[wire.Sweeps], error) {
-			rows, more, err := ask(ctx, s, &historyInput{span: in.span}, s.History.Sweeps, func(w monitor.SweepSummary) time.Time { return w.Started })
+		func(ctx context.Context, in *sweepsInput) (*answer[wire.Sweeps], error) {
+			rows, more, err := ask(ctx, s, &historyInput{Since: in.Since, Until: in.Until, Order: in.Order, Limit: in.Limit}, s.History.Sweeps, func(w monitor.SweepSummary) time.Time { return w.Started })
 			return &answer[wire.Sweeps]{wire.Sweeps{Sweeps: each(rows, wire.SweepOf), More: more}}, err
 		})
 }
@@ -81,7 +85,7 @@ func (in *historyInput) query(now time.Time) (Query, error) {
 // transitions of a sweep may have the same time, and a page that ended among them could not
 // be continued. The second result is where to go on, zero at the end.
 func readPart[T any](ctx context.Context, q Query, read func(context.Context, Query) ([]T, error), at func(T) time.Time) ([]T, time.Time, error) {
-	limit := q.Limit
+	limit := max(q.Limit, 1)
 	for {
 		q.Limit = limit + 1
 		rows, err := read(ctx, q)

@@ -91,7 +91,7 @@ func (c *Client) send(ctx context.Context, what call) (*http.Response, error) {
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	return nil, readError(resp)
 }
 
@@ -112,7 +112,7 @@ func get[T any](ctx context.Context, c *Client, what call) (T, error) {
 	if err != nil {
 		return out, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&out); err != nil {
 		return out, fmt.Errorf("read the answer of %s: %w", c.base.Redacted(), err)
 	}
@@ -126,7 +126,7 @@ func (c *Client) copyTo(ctx context.Context, what call, to io.Writer) (int64, er
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	n, err := io.Copy(to, resp.Body)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return n, fmt.Errorf("%s broke off after %d bytes; its log says why", c.base.Redacted(), n)

@@ -32,6 +32,8 @@ alert says what changed, who sees it, what receivers do, and what to put back.`,
 		Example: `  maildrift demo                          see it work, on this machine only
   maildrift check example.com             one look at a domain, no daemon needed
   maildrift serve --config maildrift.yml  the daemon`,
+		SuggestionsMinimumDistance: 2,
+
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,

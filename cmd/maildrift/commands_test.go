@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"maildrift/configs"
+	"maildrift/monitor/dnslab"
+	"maildrift/monitor/rrset"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// Kept alive by HTTP clients of the tests themselves.
+		goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
+}
+
+// said is what a command printed and how it ended.
+type said struct {
+	code     int
+	out, err string
+}
+
+// command runs maildrift in this process.
+func command(t *testing.T, args ...string) said {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
+	defer cancel()
+	var out, errs bytes.Buffer
+	code := run(ctx, args, strings.NewReader(""), &out, &errs)
+	return said{code, out.String(), errs.String()}
+}
+
+// expect checks the exit code and that both streams hold what they should.
+func (s said) expect(t *testing.T, code int, out, errs string) {
+	t.Helper()
+	if s.code != code || !strings.Contains(s.out, out) || !strings.Contains(s.err, errs) {
+		t.Errorf("exit code %d, want %d\nstdout (want %q):\n%s\nstderr (want %q):\n%s", s.code, code, out, s.out, errs, s.err)
+	}
+}
+
+func TestHelpNamesAllCommandsWithExamples(t *testing.T) {
+	help := command(t, "--help")
+	help.expect(t, exitGood, "before receivers start to reject mail", "")
+	root := newRoot()
+	for _, c := range root.Commands() {
+		if !strings.Contains(help.out, "\n  "+c.Name()) {
+			t.Errorf("the help text does not name %s", c.Name())
+		}
+		for _, sub := range append(c.Commands(), c) {
+			if sub.Short == "" {
+				t.Errorf("%s has no description", sub.CommandPath())
+			}
+			if !sub.HasSubCommands() && sub.Example == "" && !slices.Contains([]string{"version", "list", "example", "help"}, sub.Name()) {
+				t.Errorf("%s has no example", sub.CommandPath())
+			}
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	command(t, "version").expect(t, exitGood, "maildrift unknown (go", "")
+	command(t, "chekc").expect(t, exitUsage, "", `unknown command "chekc" for "maildrift"; did you mean check?`)
+	command(t, "check").expect(t, exitUsage, "", "maildrift check needs the domain to check")
+	command(t, "check", "--frobnicate", "x").expect(t, exitUsage, "", "unknown flag: --frobnicate\nSee 'maildrift check --help'")
+	command(t, "check", "not a domain").expect(t, exitUsage, "", "contains a blank")
+	command(t, "check", "example.com", "--format", "xml").expect(t, exitUsage, "", `unknown format "xml": use table or json`)
+	command(t, "check", "example.com", "--preset", "directmial").expect(t, exitUsage, "", `did you mean "directmail"?`)
+	command(t, "check", "example.com", "--resolver", "dns.google").expect(t, exitUsage, "", "is not an IP address")
+	command(t, "serve", "--config", "/nonexistent.yml").expect(t, exitUsage, "", "name the configuration with --config FILE")
+	command(t, "domains").expect(t, exitUsage, "Register domains", "name one of the commands")
+	command(t, "domains", "list", "--url", "http://127.0.0.1:1").expect(t, exitProblems, "", "127.0.0.1:1")
+	command(t, "domains", "accept", "a.example.com", "spf").expect(t, exitUsage, "", "say --why")
+	command(t, "completion", "bash").expect(t, exitGood, "bash completion", "")
+	command(t, "presets", "list").expect(t, exitGood, "directmail", "")
+	command(t, "presets", "show", "directmail", "--domain", "notice.example.com").expect(t, exitGood, "notice.example.com. TXT v=spf1 include:spf1.dm.aliyun.com -all", "")
+	command(t, "presets", "show", "directmial").expect(t, exitUsage, "", `did you mean "directmail"?`)
+	command(t, "resolvers", "list").expect(t, exitGood, "8.8.8.8:53", "")
+	command(t, "config", "example").expect(t, exitGood, "quorum:", "")
+}
+
+func TestConfigCheck(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	command(t, "config", "check", write("good.yml", string(configs.Example))).expect(t, exitGood, "is good: 0 domains", "")
+	bad := write("bad.yml", "domains:\n  - domain: a.example.com\n    service: directmial\n")
+	command(t, "config", "check", bad).expect(t, exitUsage, "", bad+`:3: domains[0].service: unknown mail service "directmial"; did you mean "directmail"?`)
+	route := write("route.yml", "alerting:\n  route: {receiver: nobody-knows}\n")
+	command(t, "config", "check", route).expect(t, exitUsage, "", route+":")
+}
+
+// labWithShop is a lab in which shop.example is a sending domain, and the flags
+// that make check ask it.
+func labWithShop(t *testing.T) (*dnslab.Lab, []*dnslab.Resolver, []string) {
+	t.Helper()
+	lab, err := dnslab.New(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(lab.Close)
+	set := func(name rrset.Name, typ rrset.Type, lines ...string) {
+		if err := lab.Set("shop.example", name, typ, 60, lines...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("shop.example", rrset.TXT, "v=spf1 include:_spf.mail.example -all", "google-site-verification=abc")
+	set("shop.example", rrset.MX, "10 mx.mail.example")
+	set("_dmarc.shop.example", rrset.TXT, "v=DMARC1; p=reject")
+	set("s1._domainkey.shop.example", rrset.TXT, demoKey)
+	var resolvers []*dnslab.Resolver
+	args := []string{"--timeout", "300ms", "--allow-private", "--authority-port"}
+	args = append(args, itoa(int(lab.Port())))
+	for _, name := range []string{"one", "two", "three"} {
+		r, err := lab.Resolver(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resolvers = append(resolvers, r)
+		args = append(args, "--resolver", r.Addr().String())
+	}
+	return lab, resolvers, args
+}
+
+func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+func TestCheck(t *testing.T) {
+	lab, resolvers, flags := labWithShop(t)
+	check := func(more ...string) said {
+		return command(t, append(append([]string{"check", "shop.example", "--selector", "s1"}, flags...), more...)...)
+	}
+	check().expect(t, exitGood, "3 of 3 operators; 2 of 2 of the zone's own servers", "")
+
+	var results []checkResult
+	if err := json.Unmarshal([]byte(check("--format", "json").out), &results); err != nil || len(results) != 4 {
+		t.Errorf("%d results, %v", len(results), err)
+	}
+	for _, r := range results {
+		if r.Status != "good" || len(r.Votes) != 5 || len(r.Lines) == 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	// One resolver of three may lie.
+	resolvers[0].Lie(true)
+	check().expect(t, exitGood, "3 of 3 operators, 1 see it wrong", "")
+	resolvers[0].Lie(false)
+	resolvers[0].Flush()
+
+	lab.Delete("shop.example", "_dmarc.shop.example", rrset.TXT)
+	if err := lab.Set("shop.example", "shop.example", rrset.TXT, 60, "v=spf1 inlcude:_spf.mail.example -all"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range resolvers {
+		r.Flush()
+	}
+	bad := check()
+	bad.expect(t, exitProblems, "MISSING", "")
+	bad.expect(t, exitProblems, `inlcude:_spf.mail.example`, "")
+	check("--authority=false").expect(t, exitProblems, "MISSING", "")
+
+	for _, r := range resolvers {
+		r.Cut(true)
+	}
+	lab.CutAuthorities(true)
+	check().expect(t, exitUnknown, "0 of 3 operators", "")
+}
+
+func TestCheckWithOneResolverBelievesIt(t *testing.T) {
+	_, resolvers, _ := labWithShop(t)
+	command(t, "check", "shop.example", "--authority=false", "--resolver", resolvers[0].Addr().String()).
+		expect(t, exitGood, "1 of 1 operators", "")
+	command(t, "check", "nowhere.example", "--authority=false", "--resolver", resolvers[0].Addr().String()).
+		expect(t, exitProblems, "MISSING", "")
+}
+
+func TestResolversTest(t *testing.T) {
+	_, resolvers, _ := labWithShop(t)
+	flags := []string{"resolvers", "test", "--timeout", "300ms"}
+	for _, r := range resolvers {
+		flags = append(flags, "--resolver", r.Addr().String())
+	}
+	command(t, flags...).expect(t, exitGood, "ok", "")
+	resolvers[1].Lie(true)
+	command(t, flags...).expect(t, exitProblems, "answers nxdomain for . NS", "")
+	for _, r := range resolvers {
+		r.Cut(true)
+	}
+	command(t, flags...).expect(t, exitUnknown, "timeout", "")
+}
+
+func TestDemo(t *testing.T) {
+	s := command(t, "demo", "--once")
+	s.expect(t, exitGood, "Told: 3 pages, 3 all-clears", "")
+	for _, want := range []string{
+		"notice.shop.example. TXT v=spf1 include:spf1.dm.aliyun.com -all",
+		"CALLED  SPF record of notice.shop.example has changed",
+		"CALLED  DKIM (aliyun-cn-hangzhou) record of notice.shop.example is gone",
+		"CALLED  maildrift cannot see",
+		"ALL CLEAR  SPF record",
+	} {
+		if !strings.Contains(s.out, want) {
+			t.Errorf("the demo does not say %q:\n%s", want, s.out)
+		}
+	}
+}

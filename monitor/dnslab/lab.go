@@ -376,6 +376,7 @@ type Resolver struct {
 	addr  netip.AddrPort
 	cmu   sync.Mutex
 	cache map[setKey]cached
+	asked []string
 }
 
 type cached struct {
@@ -412,6 +413,15 @@ func (r *Resolver) Lie(lie bool) { r.mu.Lock(); r.lying = lie; r.mu.Unlock() }
 // Cut makes it silent, as if the way to it were cut, or mends it.
 func (r *Resolver) Cut(cut bool) { r.mu.Lock(); r.down = cut; r.mu.Unlock() }
 
+// Asked gives the questions that it was asked so far, as "name TYPE", each once, sorted.
+func (r *Resolver) Asked() []string {
+	r.cmu.Lock()
+	defer r.cmu.Unlock()
+	slices.Sort(r.asked)
+	r.asked = slices.Compact(r.asked)
+	return slices.Clone(r.asked)
+}
+
 // Flush empties the cache.
 func (r *Resolver) Flush() { r.cmu.Lock(); clear(r.cache); r.cmu.Unlock() }
 
@@ -442,6 +452,7 @@ func (r *Resolver) serve(s *server, q *dns.Msg) *dns.Msg {
 	now := time.Now()
 	r.cmu.Lock()
 	defer r.cmu.Unlock()
+	r.asked = append(r.asked, string(key.name)+" "+key.typ.String())
 	c, ok := r.cache[key]
 	if !ok || !now.Before(c.until) {
 		c = cached{answer: r.lab.look(key.name, key.typ, true), at: now}

@@ -30,13 +30,27 @@ type script struct {
 	asked, askedTCP atomic.Int32
 }
 
+// listenBoth listens at a loopback port that is free for UDP and TCP.
+func listenBoth(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 200 {
+		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := net.Listen("tcp", pc.LocalAddr().String()); err == nil {
+			return pc, l
+		}
+		_ = pc.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
+}
+
 // serve starts a script on a loopback address.
 func serve(t testing.TB, s *script) *script {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pc, l := listenBoth(t)
 	s.addr = netip.MustParseAddrPort(pc.LocalAddr().String())
 	var running sync.WaitGroup
 	t.Cleanup(func() { _ = pc.Close(); running.Wait() })
@@ -55,11 +69,8 @@ func serve(t testing.TB, s *script) *script {
 		}
 	})
 	if s.tcp == nil {
+		_ = l.Close() // nobody listens: connections are refused
 		return s
-	}
-	l, err := net.Listen("tcp", s.addr.String())
-	if err != nil {
-		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	running.Go(func() {

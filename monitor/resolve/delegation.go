@@ -42,7 +42,7 @@ const maxServers = 26
 // Delegations finds the servers of zones, from the top-level domain down, asking
 // servers without recursion, so that no resolver learns a name that may not exist yet.
 type Delegations struct {
-	asker     Asker
+	client    *Client
 	o         DelegationOptions
 	mu        sync.Mutex
 	resolvers []*Source
@@ -51,14 +51,14 @@ type Delegations struct {
 }
 
 // NewDelegations makes a Delegations that begins at the resolvers.
-func NewDelegations(asker Asker, resolvers []*Source, o DelegationOptions) *Delegations {
+func NewDelegations(client *Client, resolvers []*Source, o DelegationOptions) *Delegations {
 	if o.Port == 0 {
 		o.Port = 53
 	}
 	if o.Keep <= 0 {
 		o.Keep = time.Hour
 	}
-	return &Delegations{asker: asker, o: o, resolvers: resolvers, zones: map[rrset.Name]Zone{}, expires: map[rrset.Name]time.Time{}}
+	return &Delegations{client: client, o: o, resolvers: resolvers, zones: map[rrset.Name]Zone{}, expires: map[rrset.Name]time.Time{}}
 }
 
 // Forget makes the next Find for name look its zones up anew, but for the
@@ -159,7 +159,7 @@ func (d *Delegations) recurse(ctx context.Context, q Question) Observation {
 	var o Observation
 	o.Outcome = Timeout
 	for _, r := range d.resolvers {
-		d.asker.Ask(ctx, []Query{{Source: r, Question: q}}, func(got Observation) { o = got })
+		d.client.Ask(ctx, []Query{{Source: r, Question: q}}, func(got Observation) { o = got })
 		if o.Outcome.Evidence() || ctx.Err() != nil {
 			return o
 		}
@@ -198,12 +198,8 @@ func (d *Delegations) allowed(a netip.Addr) bool {
 
 // descend asks a zone's servers whether there is a cut at a name.
 func (d *Delegations) descend(ctx context.Context, zone Zone, cut rrset.Name) (Zone, bool) {
-	c, ok := d.asker.(*Client)
-	if !ok {
-		return Zone{}, false
-	}
 	for _, s := range zone.Servers {
-		reply := c.raw(ctx, s, Question{cut, rrset.NS})
+		reply := d.client.raw(ctx, s, Question{cut, rrset.NS})
 		if reply == nil {
 			continue
 		}

@@ -28,7 +28,8 @@ func (s *site) api() error {
 			},
 			Servers: []*huma.Server{{URL: apiPrefix}},
 		},
-		Formats:                      map[string]huma.Format{"application/json": format},
+		// The second is for what ends in +json: problems.
+		Formats:                      map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	}

@@ -30,7 +30,7 @@ const (
 type importInput struct {
 	Existing string `query:"existing" enum:"refuse,keep" default:"refuse" doc:"What to do about domains that are registered already: refuse the import, or keep them as they are"`
 	By       string `query:"by" maxLength:"200" doc:"Who does it, for the history"`
-	RawBody  []byte
+	RawBody  []byte `contentType:"application/x-ndjson"`
 }
 
 type exportInput struct {

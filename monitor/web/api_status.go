@@ -92,6 +92,9 @@ func (s *site) newStream(w http.ResponseWriter, contentType string) *stream {
 
 // Write sends a part of the body.
 func (s *stream) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	s.begin()
 	s.site.deadline(http.NewResponseController(s.ResponseWriter).SetWriteDeadline, writeWithin)
 	return s.ResponseWriter.Write(b)

@@ -93,9 +93,11 @@ func (s *site) deadline(set func(time.Time) error, within time.Duration) {
 	}
 }
 
-// survivePanics answers 500 without a word about the inside, which goes to the log.
+// survivePanics answers 500 without a word about the inside, which goes to the log. A
+// response that had begun is broken off, so that nobody takes it for whole.
 func (s *site) survivePanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := &tracked{ResponseWriter: w}
 		defer func() {
 			cause := recover()
 			if cause == nil {
@@ -104,12 +106,38 @@ func (s *site) survivePanics(next http.Handler) http.Handler {
 			if cause == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http asks for
 				panic(cause)
 			}
-			s.Logger.Error("request panicked", "method", r.Method, "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+			if r.Context().Err() == nil {
+				s.Logger.Error("request panicked", "method", r.Method, "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+			}
+			if seen.began {
+				panic(http.ErrAbortHandler)
+			}
 			s.refuse(w, r, http.StatusInternalServerError, "maildrift made a mistake; its log says which")
 		}()
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(seen, r)
 	})
 }
+
+// tracked knows whether a response has begun.
+type tracked struct {
+	http.ResponseWriter
+	began bool
+}
+
+// WriteHeader begins the response.
+func (t *tracked) WriteHeader(status int) {
+	t.began = true
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes a part of the body, and begins the response if need be.
+func (t *tracked) Write(b []byte) (int, error) {
+	t.began = true
+	return t.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController set deadlines and flush.
+func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // refuse says no, in the form that the caller reads.
 func (*site) refuse(w http.ResponseWriter, r *http.Request, status int, why string) {

@@ -1,0 +1,112 @@
+package resolve_test
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"maildrift/monitor/dnslab"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// delegated is a lab with a zone in a zone, and what finds its servers.
+func delegated(t *testing.T, o resolve.DelegationOptions) (*dnslab.Lab, *dnslab.Resolver, *resolve.Delegations) {
+	t.Helper()
+	lab, err := dnslab.New(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(lab.Close)
+	lab.Zone("shop.example")
+	lab.Zone("deep.shop.example")
+	r, err := lab.Resolver("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := resolve.NewClient(resolve.Options{Timeout: 200 * time.Millisecond, Rate: 1e6})
+	t.Cleanup(client.Close)
+	o.Port = lab.Port()
+	source := &resolve.Source{ID: "one", Operator: "one", Addrs: []netip.AddrPort{r.Addr()}}
+	return lab, r, resolve.NewDelegations(client, []*resolve.Source{source}, o)
+}
+
+func find(d *resolve.Delegations, name rrset.Name) resolve.Zone {
+	return d.Find(context.Background(), []rrset.Name{name})[name]
+}
+
+func ids(z resolve.Zone) []string {
+	var out []string
+	for _, s := range z.Servers {
+		out = append(out, s.ID)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestZonesAreFoundFromTheirDelegation(t *testing.T) {
+	_, _, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
+	both := []string{"ns1.lab/127.53.0.1", "ns2.lab/127.53.0.2"}
+	for name, apex := range map[rrset.Name]rrset.Name{
+		"shop.example":                    "shop.example",
+		"_dmarc.shop.example":             "shop.example",
+		"s1._domainkey.deep.shop.example": "deep.shop.example",
+		"unregistered.example":            rrset.Root,
+	} {
+		if z := find(d, name); z.Apex != apex || !slices.Equal(ids(z), both) {
+			t.Errorf("%s lives in %s at %v, want %s at %v", name, z.Apex, ids(z), apex, both)
+		}
+	}
+	for _, s := range find(d, "shop.example").Servers {
+		if s.Role != resolve.Authoritative {
+			t.Errorf("%s has role %d", s.ID, s.Role)
+		}
+	}
+}
+
+// A resolver that was asked for a name before it exists remembers that it does not.
+func TestResolversLearnNoNameThatMayNotExistYet(t *testing.T) {
+	_, r, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
+	find(d, "_dmarc.new.shop.example")
+	find(d, "notyet.example")
+	for _, q := range r.Asked() {
+		if !slices.Contains([]string{". NS", "example NS", "ns1.lab A", "ns2.lab A"}, q) {
+			t.Errorf("a resolver was asked for %s", q)
+		}
+	}
+}
+
+func TestServersAtPrivateAddressesAreNotAskedUnlessAllowed(t *testing.T) {
+	_, _, d := delegated(t, resolve.DelegationOptions{})
+	if z := find(d, "shop.example"); len(z.Servers) != 0 || z.Detail == "" {
+		t.Errorf("found %v (%s): a hostile zone could have us knock at doors inside our network", ids(z), z.Detail)
+	}
+}
+
+func TestACutIsBelievedForItsTimeAndFoundAgainWhenForgotten(t *testing.T) {
+	lab, _, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
+	if z := find(d, "a.new.example"); z.Apex != rrset.Root {
+		t.Fatalf("lives in %s", z.Apex)
+	}
+	lab.Zone("new.example")
+	d.Forget("a.new.example")
+	if z := find(d, "a.new.example"); z.Apex != "new.example" {
+		t.Errorf("lives in %s after it was delegated", z.Apex)
+	}
+}
+
+func TestWhenNothingAnswersThereAreNoServers(t *testing.T) {
+	lab, r, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
+	r.Cut(true)
+	lab.CutAuthorities(true)
+	if z := find(d, "shop.example"); len(z.Servers) != 0 || z.Detail == "" {
+		t.Errorf("found %v (%s)", ids(z), z.Detail)
+	}
+	r.Cut(false)
+	lab.CutAuthorities(false)
+	if z := find(d, "shop.example"); len(z.Servers) != 2 {
+		t.Errorf("found %v (%s) when they are back", ids(z), z.Detail)
+	}
+}

@@ -220,7 +220,7 @@ func seenBy(f monitor.Facts) string {
 		}
 	}
 	d := f.Decision
-	out := fmt.Sprintf("%d of %d operators", d.Wrong, d.Heard)
+	out := fmt.Sprintf("%d of %d resolver operators", d.Wrong, d.Heard)
 	if silent := d.Configured - d.Heard; silent > 0 && d.Heard > 0 {
 		out += fmt.Sprintf(" that answered (%d did not)", silent)
 	}
@@ -229,7 +229,7 @@ func seenBy(f monitor.Facts) string {
 		out += " (" + strings.Join(wrong, ", ") + ")"
 	}
 	if d.Servers > 0 {
-		out += fmt.Sprintf("; %d of %d of the zone's own servers", d.ServersWrong, d.ServersHeard)
+		out += fmt.Sprintf("; zone's own servers: %d of %d", d.ServersWrong, d.ServersHeard)
 		if d.ServersHeard < d.Servers {
 			out += fmt.Sprintf(" that answered (%d did not)", d.Servers-d.ServersHeard)
 		}
@@ -276,7 +276,15 @@ func effect(i monitor.Incident) string {
 	if i.Name == monitor.AlertOverdue {
 		return "The mail service will not verify the domain until the record is published."
 	}
-	switch i.Impact {
+	if i.Name == monitor.AlertDisagreement {
+		return "Whoever sees it wrong treats your mail so: " + effectOf(i.Impact)
+	}
+	return effectOf(i.Impact)
+}
+
+// effectOf says what receivers do.
+func effectOf(impact mailrec.Impact) string {
+	switch impact {
 	case mailrec.Rejected:
 		return "Receivers refuse mail because of this, at the latest when caches have run out."
 	case mailrec.Degraded:

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"maildrift/monitor"
+	"maildrift/monitor/preset"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web/wire"
 )
@@ -57,46 +59,62 @@ func (s *site) importOperations(api huma.API) {
 }
 
 func (s *site) importDomains(ctx context.Context, in *importInput) (*answer[wire.Imported], error) {
-	entries, problems := readEntries(in.RawBody)
-	out := wire.Imported{Added: []rrset.Name{}, Kept: []rrset.Name{}}
-	x := s.index.current()
-	first := map[rrset.Name]string{}
-	var specs []monitor.Spec
+	plan := importPlan{presets: s.Presets, index: s.index.current(), keep: in.Existing == "keep", first: map[rrset.Name]string{}}
+	plan.Added, plan.Kept = []rrset.Name{}, []rrset.Name{}
+	entries := readEntries(in.RawBody)
 	for _, e := range entries {
-		d, err := e.spec.Resolve(s.Presets)
-		var field *monitor.FieldError
-		switch {
-		case errors.As(err, &field):
-			problems = append(problems, fieldDetail(e.place, field))
-			continue
-		case err != nil:
-			problems = append(problems, &huma.ErrorDetail{Location: e.place, Message: err.Error()})
-			continue
-		case first[d.Name] != "":
-			problems = append(problems, &huma.ErrorDetail{Location: e.place, Message: fmt.Sprintf("domain %s is in %s already", d.Name, first[d.Name])})
-			continue
+		if err := plan.take(e); err != nil {
+			plan.problems = append(plan.problems, err)
 		}
-		first[d.Name] = e.place
-		if had, ok := x.find(d.Name); ok {
-			if in.Existing != "keep" {
-				problems = append(problems, &huma.ErrorDetail{Location: e.place, Message: registeredText(had)})
-				continue
-			}
-			out.Kept = append(out.Kept, d.Name)
-			continue
-		}
-		out.Added = append(out.Added, d.Name)
-		specs = append(specs, e.spec)
 	}
-	if len(problems) > 0 {
-		return nil, importProblem(problems)
-	}
-	if len(specs) > 0 {
-		if _, err := s.Engine.AddAll(ctx, specs, cmp.Or(in.By, anonymous)); err != nil {
+	switch {
+	case len(entries) == 0:
+		return nil, huma.Error422UnprocessableEntity("there are no domains in it")
+	case len(plan.problems) > 0:
+		return nil, importProblem(plan.problems)
+	case len(plan.specs) > 0:
+		if _, err := s.Engine.AddAll(ctx, plan.specs, cmp.Or(in.By, anonymous)); err != nil {
 			return nil, s.problem("import the domains", err)
 		}
 	}
-	return &answer[wire.Imported]{out}, nil
+	return &answer[wire.Imported]{plan.Imported}, nil
+}
+
+// importPlan is what an import will do, as far as it has been read.
+type importPlan struct {
+	wire.Imported
+	presets preset.Set
+	index   *index
+	keep    bool
+	// first tells where a domain came first; specs are what to add.
+	first    map[rrset.Name]string
+	specs    []monitor.Spec
+	problems []error
+}
+
+// take adds one entry to the plan, or says what is wrong with it.
+func (p *importPlan) take(e entry) error {
+	wrong := func(err error) error { return &huma.ErrorDetail{Location: e.place, Message: err.Error()} }
+	if e.err != nil {
+		return wrong(e.err)
+	}
+	d, err := e.spec.Resolve(p.presets)
+	if err != nil {
+		return wrong(err)
+	}
+	if place, twice := p.first[d.Name]; twice {
+		return wrong(fmt.Errorf("domain %s is in %s already", d.Name, place))
+	}
+	p.first[d.Name] = e.place
+	switch had, ok := p.index.find(d.Name); {
+	case !ok:
+		p.Added, p.specs = append(p.Added, d.Name), append(p.specs, e.spec)
+	case p.keep:
+		p.Kept = append(p.Kept, d.Name)
+	default:
+		return wrong(errors.New(registeredText(had)))
+	}
+	return nil
 }
 
 func registeredText(d *monitor.Domain) string {
@@ -115,46 +133,43 @@ func importProblem(problems []error) error {
 	return huma.Error422UnprocessableEntity(detail, problems[:min(len(problems), maxImportErrors)]...)
 }
 
-// entry is one domain of an import.
+// entry is one domain of an import, or why it is none.
 type entry struct {
 	// place says where it stands: "line 3", or "[2]" in an array.
 	place string
 	spec  monitor.Spec
+	err   error
 }
 
 // readEntries reads a JSON array, or one JSON object a line. Blank lines do not
 // count but are counted.
-func readEntries(body []byte) (entries []entry, problems []error) {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	var texts []json.RawMessage
-	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '[' {
-		if err := json.Unmarshal(trimmed, &texts); err != nil {
-			return nil, []error{&huma.ErrorDetail{Location: "body", Message: "not a JSON array: " + err.Error()}}
+func readEntries(body []byte) []entry {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	var entries []entry
+	if bytes.HasPrefix(body, []byte("[")) {
+		var texts []json.RawMessage
+		if err := json.Unmarshal(body, &texts); err != nil {
+			return []entry{{place: "body", err: fmt.Errorf("not a JSON array: %w", err)}}
 		}
-		return decodeEntries(texts, func(i int) string { return fmt.Sprintf("[%d]", i) })
+		for i, text := range texts {
+			entries = append(entries, newEntry(fmt.Sprintf("[%d]", i), text))
+		}
+		return entries
 	}
+	number := 0
 	for line := range bytes.Lines(body) {
-		texts = append(texts, bytes.TrimSpace(line))
+		number++
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			entries = append(entries, newEntry(fmt.Sprintf("line %d", number), line))
+		}
 	}
-	return decodeEntries(texts, func(i int) string { return fmt.Sprintf("line %d", i+1) })
+	return entries
 }
 
-func decodeEntries(texts []json.RawMessage, place func(int) string) (entries []entry, problems []error) {
-	for i, text := range texts {
-		if len(text) == 0 {
-			continue
-		}
-		e := entry{place: place(i)}
-		if err := decodeSpec(text, &e.spec); err != nil {
-			problems = append(problems, &huma.ErrorDetail{Location: e.place, Message: err.Error()})
-			continue
-		}
-		entries = append(entries, e)
-	}
-	if len(entries) == 0 && len(problems) == 0 {
-		problems = []error{&huma.ErrorDetail{Location: "body", Message: "there are no domains in it"}}
-	}
-	return entries, problems
+func newEntry(place string, text []byte) entry {
+	e := entry{place: place}
+	e.err = decodeSpec(text, &e.spec)
+	return e
 }
 
 // decodeSpec reads one domain strictly: a misspelt field must not be lost
@@ -169,7 +184,10 @@ func decodeSpec(text []byte, into *monitor.Spec) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(checked))
 	d.DisallowUnknownFields()
-	return d.Decode(into)
+	if err := d.Decode(into); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
 }
 
 func (s *site) exportDomains(_ context.Context, in *exportInput) (*huma.StreamResponse, error) {

@@ -88,6 +88,7 @@ func TestImportRefusesWhatIsNoImport(t *testing.T) {
 	for _, row := range []struct{ name, body, want string }{
 		{"blank", " \n", "there are no domains in it"},
 		{"an empty array", "[]", "there are no domains in it"},
+		{"a byte order mark and nothing else", "\ufeff", "there are no domains in it"},
 		{"an array that is cut off", `[{"domain":"a.example"}`, "not a JSON array"},
 		{"an array of something else", `["a.example"]`, "not a JSON object"},
 	} {

@@ -22,7 +22,8 @@ func (s *site) problem(doing string, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &field):
-		return huma.Error422UnprocessableEntity("the domain cannot be registered like this", fieldDetail("body", field))
+		return huma.Error422UnprocessableEntity("the domain cannot be registered like this",
+			&huma.ErrorDetail{Location: "body." + field.Path, Message: field.Err.Error()})
 	case errors.Is(err, monitor.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, monitor.ErrExists), errors.Is(err, monitor.ErrReadOnly), errors.Is(err, monitor.ErrNothingToAccept):
@@ -32,11 +33,6 @@ func (s *site) problem(doing string, err error) error {
 	}
 	s.Logger.Error("request failed", "doing", doing, "err", err)
 	return huma.Error500InternalServerError(fmt.Sprintf("could not %s: %v", doing, err))
-}
-
-// fieldDetail says which field of the input is wrong.
-func fieldDetail(prefix string, field *monitor.FieldError) *huma.ErrorDetail {
-	return &huma.ErrorDetail{Location: prefix + "." + field.Path, Message: field.Err.Error()}
 }
 
 // badParameter is an error about one parameter of a request.

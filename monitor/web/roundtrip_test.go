@@ -1,0 +1,188 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/web/client"
+	"maildrift/monitor/web/wire"
+)
+
+// connect serves a world and gives a client of it.
+func connect(t *testing.T, w *world) *client.Client {
+	t.Helper()
+	server := httptest.NewServer(w.handler())
+	t.Cleanup(server.Close)
+	return dial(t, strings.TrimPrefix(server.URL, "http://"))
+}
+
+// TestClientReadsWhatTheServerSays takes everything that can be read through client and
+// server and compares it with what package wire made of the snapshot.
+func TestClientReadsWhatTheServerSays(t *testing.T) {
+	w := populated(t)
+	c, ctx, snap := connect(t, w), t.Context(), w.engine.Snapshot()
+	notice := snap.Domains[slices.IndexFunc(snap.Domains, func(d *monitor.Domain) bool { return d.Name == "notice.example" })]
+
+	domain, err := c.Domain(ctx, "NOTICE.example")
+	same(t, "domain", domain, err, wire.DomainOf(snap, notice))
+	alerts, err := c.Alerts(ctx)
+	same(t, "alerts", len(alerts), err, 2)
+	same(t, "first alert", alerts[0], nil, wire.IncidentOf(snap.Open[0]))
+	status, err := c.Status(ctx)
+	same(t, "status", status.DomainsBy["drifted"], err, 1)
+	resolvers, err := c.Resolvers(ctx)
+	same(t, "resolvers", resolvers, err, []wire.Resolver{wire.ResolverOf(snap.Sources[0]), wire.ResolverOf(snap.Sources[1])})
+	presets, err := c.Presets(ctx)
+	same(t, "presets", presets[1].ID, err, "directmail")
+	shown, err := c.Preset(ctx, "directmail", "shop.example", map[string]string{"region": "sg"})
+	same(t, "preset", shown.Records[1].Publish[0].Value, err, "10 mx-sg.service.example")
+	sample, err := c.Preset(ctx, "custom", "", nil)
+	same(t, "preset of a sample", string(sample.Domain), err, "notice.example.com")
+
+	transitions, err := c.History(ctx, client.Span{Domain: "notice.example", Record: "spf", Since: "7d", Limit: 10})
+	same(t, "history", transitions.Transitions, err, []wire.Transition{wire.TransitionOf(w.history.transitions[1]), wire.TransitionOf(w.history.transitions[0])})
+	oldest, err := c.History(ctx, client.Span{Domain: "notice.example", Oldest: true, Until: "1h"})
+	same(t, "oldest history", len(oldest.Transitions), err, 1)
+	intervals, err := c.Intervals(ctx, client.Span{Domain: "notice.example"})
+	same(t, "intervals", intervals.Intervals[0], err, wire.IntervalOf(w.history.intervals[1]))
+	sweeps, err := c.Sweeps(ctx, client.Span{})
+	same(t, "sweeps", sweeps.Sweeps, err, []monitor.SweepSummary{snap.Sweeps["default"]})
+
+	page, err := c.Page(ctx, client.Filter{Service: "directmail"}, "calm.example", 1)
+	same(t, "page", string(page.Domains[0].Name), err, "notice.example")
+	same(t, "healthy", 0, c.Healthy(ctx), 0)
+	same(t, "ready", 0, c.Ready(ctx), 0)
+}
+
+func same[T any](t *testing.T, what string, got T, err error, want T) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s:\n%s", what, diff)
+	}
+}
+
+func TestClientChangesThings(t *testing.T) {
+	w := populated(t)
+	reloads := 0
+	w.options.Reload = func(context.Context) error { reloads++; return nil }
+	c, ctx := connect(t, w), t.Context()
+	spec := monitor.Spec{Domain: "new.example", Service: "directmail", Note: "a <note> & more", Expect: []monitor.ExpectSpec{{Kind: mailrec.DMARC, Match: "present"}}}
+	added, err := c.Add(ctx, spec)
+	same(t, "add", added.Spec, err, spec)
+	checked, err := c.Check(ctx, "new.example")
+	same(t, "check", string(checked.Name), err, "new.example")
+	accepted, err := c.Accept(ctx, "notice.example", "spf", "we left the service")
+	same(t, "accept", accepted.Records[1].Standing, err, wire.Holding)
+	imported, err := c.Import(ctx, strings.NewReader(`{"domain":"new.example","service":"directmail"}`), true)
+	same(t, "import", names(imported.Kept), err, []string{"new.example"})
+	var export bytes.Buffer
+	same(t, "export", 0, c.Export(ctx, &export, true), 0)
+	if strings.Count(export.String(), "\n") != 3 || strings.Contains(export.String(), "calm.example") {
+		t.Errorf("exported\n%s", export.String())
+	}
+	var backup bytes.Buffer
+	n, err := c.Backup(ctx, &backup)
+	same(t, "backup", fmt.Sprintf("%d %s", n, &backup), err, "8 database")
+	same(t, "remove", 0, c.Remove(ctx, "new.example"), 0)
+	same(t, "reload", 0, c.Reload(ctx), 0)
+	want := []string{
+		"add 1 by alice", "check new.example", "accept notice.example/spf by alice because we left the service", "remove new.example by alice",
+	}
+	same(t, "calls", w.engine.calls, nil, want)
+	same(t, "reloads", reloads, nil, 1)
+}
+
+// TestKeysOfRecordsMayHoldAnything accepts a record whose key has a slash and other signs
+// that mean something in a URL.
+func TestKeysOfRecordsMayHoldAnything(t *testing.T) {
+	for _, key := range []string{"a/b", "dkim:s1", "50%", "a?b#c", "ü", "a b"} {
+		w := newWorld(t)
+		w.engine.register(monitor.Spec{Domain: "a.example", Expect: []monitor.ExpectSpec{{Kind: mailrec.SPF, Key: key}}}, monitor.Origin{})
+		w.engine.state("a.example", key, func(s *monitor.RecordState) {
+			s.Phase, s.Verdict, s.Seen = judge.Verified, judge.Drifted, txt("v=spf1 -all")
+		})
+		if _, err := connect(t, w).Accept(t.Context(), "a.example", key, "because"); err != nil {
+			t.Errorf("key %q: %v", key, err)
+		}
+	}
+}
+
+func TestAllDomainsPageByPage(t *testing.T) {
+	w := newWorld(t)
+	for i := range 2500 {
+		w.engine.register(monitor.Spec{Domain: fmt.Sprintf("d%04d.example", i), Service: "directmail"}, monitor.Origin{})
+	}
+	c := connect(t, w)
+	n := 0
+	for d, err := range c.Domains(t.Context(), client.Filter{Text: "example"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("d%04d.example", n); string(d.Name) != want {
+			t.Fatalf("domain %d is %s", n, d.Name)
+		}
+		n++
+	}
+	if n != 2500 {
+		t.Errorf("%d domains", n)
+	}
+	for range c.Domains(t.Context(), client.Filter{}) {
+		break // must not go on
+	}
+	for _, err := range c.Domains(t.Context(), client.Filter{Standing: "fine"}) {
+		if err == nil {
+			t.Error("an unknown standing was taken")
+		}
+	}
+}
+
+// TestClientErrorsReadWell holds what a person sees in the terminal.
+func TestClientErrorsReadWell(t *testing.T) {
+	w := populated(t)
+	w.options.Reload = func(context.Context) error {
+		return errors.New("maildrift.yml:3: listen: missing port\nmaildrift.yml:9: domains: \x1b[31m")
+	}
+	w.options.Ready = func() error { return errors.New("the database takes no writes") }
+	c, ctx := connect(t, w), t.Context()
+	var text strings.Builder
+	say := func(what string, err error) {
+		if err == nil {
+			t.Errorf("%s: no error", what)
+		}
+		fmt.Fprintf(&text, "%s:\n%v\n\n", what, err)
+	}
+	_, err := c.Domain(ctx, "other.example")
+	say("a domain nobody registered", err)
+	if !errors.Is(err, monitor.ErrNotFound) {
+		t.Error("it is not told from other errors")
+	}
+	_, err = c.Add(ctx, monitor.Spec{Domain: "new.example", Service: "directmial"})
+	say("an unknown service", err)
+	_, err = c.Add(ctx, monitor.Spec{Domain: "calm.example", Service: "directmail"})
+	say("a domain that is registered", err)
+	say("removing what stands in a file", c.Remove(ctx, "calm.example"))
+	_, err = c.Accept(ctx, "notice.example", "spf", "")
+	say("accepting without a reason", err)
+	_, err = c.Import(ctx, strings.NewReader("{\"domain\":\"a..b\"}\n{\"domain\":\"c.example\",\"servise\":\"x\"}\n"), false)
+	say("an import with two errors", err)
+	_, err = c.History(ctx, client.Span{Since: "yesterday"})
+	say("a time that is none", err)
+	say("a configuration that is refused", c.Reload(ctx))
+	say("not ready", c.Ready(ctx))
+	golden(t, "client-errors.txt", text.String())
+}

@@ -35,6 +35,9 @@ type world struct {
 	// broken sources give that outcome to everything.
 	broken map[string]resolve.Outcome
 	asked  map[string]int
+	// failing names give the failure, whoever is asked.
+	failing []rrset.Name
+	failure resolve.Outcome
 	// ttl is what resolvers give.
 	ttl uint32
 }
@@ -64,6 +67,10 @@ func (w *world) answer(q resolve.Query) resolve.Observation {
 	o := resolve.Observation{Source: q.Source, Question: q.Question, At: time.Now(), TTL: w.ttl, Tries: 1}
 	if outcome, ok := w.broken[q.Source.ID]; ok {
 		o.Outcome = outcome
+		return o
+	}
+	if slices.ContainsFunc(w.failing, q.Question.Name.IsAtOrBelow) {
+		o.Outcome = w.failure
 		return o
 	}
 	set, ok := w.zone[q.Question]
@@ -129,6 +136,13 @@ func (w *world) breakAll(o resolve.Outcome, sources ...string) {
 	for _, s := range sources {
 		w.broken[s] = o
 	}
+}
+
+// failNames makes every source fail for names at or below these.
+func (w *world) failNames(o resolve.Outcome, names ...rrset.Name) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing, w.failure = names, o
 }
 
 func (w *world) mend() {
@@ -550,6 +564,23 @@ func TestF60WhenNothingAnswersThereIsOneMonitorBlind(t *testing.T) {
 		h.after(12 * time.Hour)
 		h.expectTold([]string{"MonitorBlind"}, nil)
 		h.world.mend()
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"MonitorBlind"}, []string{"MonitorBlind"})
+	})
+}
+
+// A zone whose servers and whose every resolver's answer fail is nobody's
+// evidence, but a small fleet's owner must hear of it.
+func TestF40AZoneThatNobodyAnswersForIsToldWhenItLasts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.world.failNames(resolve.ServFail, "shop.test")
+		h.after(20 * time.Minute)
+		h.expectTold(nil, nil)
+		h.after(3 * time.Hour)
+		h.expectTold([]string{"MonitorBlind"}, nil)
+		h.world.failNames(resolve.ServFail)
 		h.after(2 * time.Hour)
 		h.expectTold([]string{"MonitorBlind"}, []string{"MonitorBlind"})
 	})

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -40,7 +41,7 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	if len(batch.Incidents) > 0 {
 		e.wake(e.tell)
 	}
-	if sw.summary.Group != "" && sw.summary.Good() && e.o.Heart != nil && e.delivering.Load() {
+	if sw.summary.Group != "" && sw.summary.Good() && sw.unseen == "" && e.o.Heart != nil && e.delivering.Load() {
 		if err := e.o.Heart.Beat(ctx); err != nil {
 			e.log.Warn("heartbeat failed", "err", err)
 		}
@@ -160,19 +161,22 @@ func (e *Engine) batchSelf(sw *sweep, b *Batch) {
 	if self.BlindGroups == nil {
 		self.BlindGroups = map[string]string{}
 	}
-	if sw.summary.Good() {
+	reason := cmp.Or(sw.summary.Distrusted, sw.unseen)
+	if reason == "" {
 		delete(self.BlindGroups, group)
 		self.LastGoodSweep = now
-		self.GateSince = time.Time{}
 	} else {
-		self.BlindGroups[group] = sw.summary.Distrusted
-		if sw.gated && self.GateSince.IsZero() {
-			self.GateSince = now
-		}
+		self.BlindGroups[group] = reason
+	}
+	switch {
+	case !sw.gated && sw.summary.Good():
+		self.GateSince = time.Time{}
+	case sw.gated && self.GateSince.IsZero():
+		self.GateSince = now
 	}
 	switch {
 	case len(self.BlindGroups) > 0 && self.Blind == nil:
-		self.Blind = &Incident{Name: AlertBlind, Opened: now, Facts: Facts{Reason: sw.summary.Distrusted}}
+		self.Blind = &Incident{Name: AlertBlind, Opened: now, Facts: Facts{Reason: reason}}
 		b.Incidents = append(b.Incidents, *self.Blind)
 	case len(self.BlindGroups) == 0 && self.Blind != nil:
 		b.Incidents = append(b.Incidents, closeIncident(*self.Blind, now, "recovered"))

@@ -125,6 +125,8 @@ type sweep struct {
 	count    Count
 	// gated says that the gate holds this sweep's transitions back.
 	gated bool
+	// unseen says that most records could not be judged; empty if they could.
+	unseen string
 }
 
 // run asks and judges until nothing is left to confirm.
@@ -210,9 +212,10 @@ func waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) {
 	return open, nil
 }
 
-// doubt asks whether the sweep as a whole can be believed.
+// doubt asks whether the sweep as a whole can be believed, and whether it saw
+// enough to be called seeing.
 func (sw *sweep) doubt() {
-	var verified, blind, turned int
+	var verified, blind, long, turned int
 	for _, j := range sw.jobs {
 		if j.before.Phase != judge.Verified {
 			continue
@@ -220,6 +223,9 @@ func (sw *sweep) doubt() {
 		verified++
 		if j.evidence.Decision.Verdict == judge.Blind {
 			blind++
+			if since := j.before.BlindSince; !since.IsZero() && time.Since(since) >= sw.settings.Rules.DisagreementAfter {
+				long++
+			}
 		}
 		if j.turned {
 			turned++
@@ -227,14 +233,15 @@ func (sw *sweep) doubt() {
 	}
 	sw.summary.Blind = blind
 	gate := sw.settings.Gate
-	switch {
-	case sw.summary.Distrusted != "":
-	case blind >= max(gate.MinRecords, 1) && blind*2 > verified:
-		sw.summary.Distrusted = fmt.Sprintf("%d of %d records could not be judged: too few sources answered", blind, verified)
-	case gate.Closed(turned, verified) && !sw.engine.gateOpens(gate.Hold):
+	if sw.summary.Distrusted == "" && gate.Closed(turned, verified) && !sw.engine.gateOpens(gate.Hold) {
 		sw.gated = true
 		sw.summary.Distrusted = fmt.Sprintf("%d of %d records turned bad at once, which is more likely our fault than theirs; held back until it lasts for %s",
 			turned, verified, gate.Hold)
+	}
+	// Records that cannot be judged do not taint those that can. But somebody must be told that most
+	// of them cannot: at once if they are many, else when it lasts, as when a small fleet's only zone is dead.
+	if many := blind >= max(gate.MinRecords, 1); many && blind*2 > verified || long*2 > verified {
+		sw.unseen = fmt.Sprintf("%d of %d records cannot be judged: too few sources answer for their zones", blind, verified)
 	}
 }
 

@@ -204,11 +204,14 @@ func expectAsIs(t *testing.T, domain string, r published, kind mailrec.Kind, val
 	return e
 }
 
-// hook is a webhook that writes down what Alertmanager tells it.
+// hook is a webhook that writes down what Alertmanager tells it. A notification
+// is about a group and lists all of its alerts, so only what changed since the last one is news; one
+// without news should not have been sent.
 type hook struct {
 	*httptest.Server
 	mu     sync.Mutex
 	alerts []hooked
+	status map[string]string
 }
 
 // hooked is one alert in one notification.
@@ -224,20 +227,40 @@ func (a hooked) String() string {
 }
 
 func newHook(t *testing.T) *hook {
-	h := &hook{}
-	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := &hook{status: map[string]string{}}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Alerts []hooked `json:"alerts"`
 		}
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-			t.Errorf("webhook got no JSON: %v", err)
+			// The daemon was killed while it sent this.
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
 		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.alerts = append(h.alerts, body.Alerts...)
+		h.take(body.Alerts)
 	}))
 	t.Cleanup(h.Close)
 	return h
+}
+
+// take writes down what is new in a notification.
+func (h *hook) take(alerts []hooked) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	news := false
+	for _, a := range alerts {
+		if h.status[a.Fingerprint] != a.Status {
+			news = true
+			h.status[a.Fingerprint] = a.Status
+			h.alerts = append(h.alerts, a)
+		}
+	}
+	if !news {
+		for _, a := range alerts {
+			a.Status = "repeated " + a.Status
+			h.alerts = append(h.alerts, a)
+		}
+	}
 }
 
 // told gives what was told since the mark, sorted.

@@ -46,8 +46,8 @@ include: ["domains/*.json"]
 schedules:
   default: {every: 400ms}
 authority: {port: %d, allow_private: true}
-asking: {timeout: 400ms, rate: 100000, window: 64}
-confirm: {times: 2, wait: 100ms, disagreement_after: 20s}
+asking: {timeout: 1s, rate: 100000, window: 64}
+confirm: {times: 2, wait: 300ms, disagreement_after: 20s}
 canaries:
   - {name: ".", type: NS}
 resolvers:

@@ -109,12 +109,30 @@ func (e *fakeEngine) register(spec monitor.Spec, origin monitor.Origin) *monitor
 	return d
 }
 
-func addDomain(s *monitor.Snapshot, d *monitor.Domain) {
-	s.Domains = append(slices.Clone(s.Domains), d)
+// registerMany puts n domains of a mail service into the snapshot: d0000.example and so on.
+func (e *fakeEngine) registerMany(n int) {
+	one, err := monitor.Spec{Domain: "one.example", Service: "directmail"}.Resolve(e.presets)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	var all []*monitor.Domain
+	for i := range n {
+		d := *one
+		d.Name = rrset.Name(fmt.Sprintf("d%04d.example", i))
+		d.Spec.Domain, d.Spec.Note = string(d.Name), "one of many that are alike, with a note of some length"
+		all = append(all, &d)
+	}
+	e.change(func(s *monitor.Snapshot) { addDomain(s, all...) })
+}
+
+func addDomain(s *monitor.Snapshot, added ...*monitor.Domain) {
+	s.Domains = append(slices.Clone(s.Domains), added...)
 	slices.SortFunc(s.Domains, func(a, b *monitor.Domain) int { return cmp.Compare(a.Name, b.Name) })
-	for _, r := range d.Records {
-		id := monitor.RecordID{Domain: d.Name, Key: r.Key}
-		s.States[id] = &monitor.RecordState{ID: id, Name: r.Name, Expectation: r.Expectation, State: judge.State{Since: d.Registered, Registered: d.Registered}}
+	for _, d := range added {
+		for _, r := range d.Records {
+			id := monitor.RecordID{Domain: d.Name, Key: r.Key}
+			s.States[id] = &monitor.RecordState{ID: id, Name: r.Name, Expectation: r.Expectation, State: judge.State{Since: d.Registered, Registered: d.Registered}}
+		}
 	}
 }
 
@@ -164,9 +182,7 @@ func (e *fakeEngine) AddAll(_ context.Context, specs []monitor.Spec, by string) 
 		d.Registered = now
 		out = append(out, d)
 	}
-	for _, d := range out {
-		e.change(func(s *monitor.Snapshot) { addDomain(s, d) })
-	}
+	e.change(func(s *monitor.Snapshot) { addDomain(s, out...) })
 	return out, nil
 }
 
@@ -343,6 +359,13 @@ func (w *world) ask(method, path, body string, headers ...string) *httptest.Resp
 	}
 	out := httptest.NewRecorder()
 	w.handler().ServeHTTP(out, r)
+	return out
+}
+
+// askHandler makes a plain local request of a handler.
+func askHandler(h http.Handler, method, path string) *httptest.ResponseRecorder {
+	out := httptest.NewRecorder()
+	h.ServeHTTP(out, httptest.NewRequest(method, "http://127.0.0.1:9853"+path, nil))
 	return out
 }
 

@@ -124,9 +124,7 @@ func TestKeysOfRecordsMayHoldAnything(t *testing.T) {
 
 func TestAllDomainsPageByPage(t *testing.T) {
 	w := newWorld(t)
-	for i := range 2500 {
-		w.engine.register(monitor.Spec{Domain: fmt.Sprintf("d%04d.example", i), Service: "directmail"}, monitor.Origin{})
-	}
+	w.engine.registerMany(2500)
 	c := connect(t, w)
 	n := 0
 	for d, err := range c.Domains(t.Context(), client.Filter{Text: "example"}) {

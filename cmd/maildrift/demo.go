@@ -48,7 +48,7 @@ When the story is over the daemon stays up to look around, until Ctrl-C.`,
 const (
 	demoApex   rrset.Name = "shop.example"
 	demoDomain rrset.Name = "notice.shop.example"
-	demoTTL               = 6 // seconds; short, so that caches run out while one watches
+	demoTTL               = 12 // seconds; short, so that caches run out while one watches
 	demoKey               = "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"
 )
 
@@ -110,8 +110,12 @@ func (p *play) build(ctx context.Context, dir string) error {
 	if err := p.inbox.open(ctx, p.notified); err != nil {
 		return err
 	}
+	addr, err := freeAddr(ctx)
+	if err != nil {
+		return err
+	}
 	path := filepath.Join(dir, "maildrift.yml")
-	if err := os.WriteFile(path, []byte(p.config(dir)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(p.config(dir, addr)), 0o600); err != nil {
 		return fmt.Errorf("write the demo's configuration: %w", err)
 	}
 	flags := &serveFlags{config: path}
@@ -123,11 +127,22 @@ func (p *play) build(ctx context.Context, dir string) error {
 	return err
 }
 
+// freeAddr gives the usual address if nobody has it, else another one.
+func freeAddr(ctx context.Context) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", strings.TrimPrefix(defaultAddr, "http://"))
+	if err != nil {
+		if l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return "", fmt.Errorf("find a free port: %w", err)
+		}
+	}
+	return l.Addr().String(), l.Close()
+}
+
 // config is the demo's configuration: an ordinary one with short times.
-func (p *play) config(dir string) string {
+func (p *play) config(dir, addr string) string {
 	var c strings.Builder
-	fmt.Fprintf(&c, `listen: 127.0.0.1:0
-external_url: http://127.0.0.1:9853
+	fmt.Fprintf(&c, `listen: %s
 data_dir: %q
 schedules: {default: {every: 500ms}}
 authority: {port: %d, allow_private: true}
@@ -148,7 +163,7 @@ alerting:
 resolvers:
   builtin: false
   list:
-`, dir, p.lab.Port(), demoDomain, demoApex, p.inbox.url)
+`, addr, dir, p.lab.Port(), demoDomain, demoApex, p.inbox.url)
 	for i, name := range demoOperators {
 		fmt.Fprintf(&c, "    - {name: %s, addresses: [%q]}\n", name, p.resolvers[i].Addr())
 	}
@@ -203,7 +218,7 @@ func (p *play) publishing(ctx context.Context) error {
 		return err
 	}
 	p.say("%s: the two authoritative servers and all six operators agree. From now on nothing may change.", p.paint(green, "verified"))
-	return nil
+	return p.pause(ctx, 3*time.Second)
 }
 
 func (p *play) lying(ctx context.Context) error {
@@ -215,7 +230,7 @@ func (p *play) lying(ctx context.Context) error {
 	p.say("It gets the canary questions wrong too, so it has no vote: %s.", p.paint(green, "nobody is called"))
 	p.resolvers[0].Lie(false)
 	p.resolvers[0].Flush()
-	return nil
+	return p.pause(ctx, 2*time.Second)
 }
 
 func (p *play) drifting(ctx context.Context) error {
@@ -233,13 +248,16 @@ func (p *play) drifting(ctx context.Context) error {
 		return err
 	}
 	p.say("Now the caches have run out: receivers see it too. It is still the same alert, so nobody is called again.")
-	return nil
+	return p.pause(ctx, 2*time.Second)
 }
 
 func (p *play) vanishing(ctx context.Context) error {
 	p.say("Then a migration forgets the DKIM key.")
 	p.lab.Delete(demoApex, "aliyun-cn-hangzhou._domainkey."+demoDomain, rrset.TXT)
-	return p.untilTold(ctx, "firing", "RecordMissing")
+	if err := p.untilTold(ctx, "firing", "RecordMissing"); err != nil {
+		return err
+	}
+	return p.pause(ctx, 3*time.Second)
 }
 
 func (p *play) cutting(ctx context.Context) error {
@@ -249,7 +267,7 @@ func (p *play) cutting(ctx context.Context) error {
 		return err
 	}
 	p.say("One call about the monitor itself, and %s: what nobody can see has not disappeared.", p.paint(green, "none about any record"))
-	return nil
+	return p.pause(ctx, 3*time.Second)
 }
 
 func (p *play) mending(ctx context.Context) error {
@@ -299,7 +317,7 @@ func (p *play) notified(n note) {
 	}
 	for _, key := range []string{"change", "effect", "seen_by", "deadline", "publish"} {
 		if v := n.Annotations[key]; v != "" {
-			p.quote("%-9s %s", key, strings.ReplaceAll(v, "\n", "; "))
+			p.quote("%-9s %s", strings.ReplaceAll(key, "_", " "), strings.ReplaceAll(v, "\n", "; "))
 		}
 	}
 }

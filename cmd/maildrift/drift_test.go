@@ -261,7 +261,9 @@ func (s *stream) settle(events []driftEvent, told map[string]driftEvent) {
 		}
 		s.waitVerified(s.t, count(specs))
 	}
-	s.waitTold(s.t, mark, resolved...)
+	if changed || len(resolved) > 0 {
+		s.waitTold(s.t, mark, resolved...)
+	}
 }
 
 // keys gives all RRsets in a fixed order.

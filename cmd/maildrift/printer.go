@@ -134,7 +134,7 @@ func heardLine(d judge.Decision) string {
 
 // shorten cuts what does not fit a line, keeping both ends.
 func shorten(s string) string {
-	const most = 110
+	const most = 140
 	r := []rune(s)
 	if len(r) <= most {
 		return s

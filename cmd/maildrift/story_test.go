@@ -44,7 +44,7 @@ func (s *setup) writeConfig(t *testing.T, dir, addr string) {
 data_dir: %s
 include: ["domains/*.json"]
 schedules:
-  default: {every: 400ms}
+  default: {every: 200ms}
 authority: {port: %d, allow_private: true}
 asking: {timeout: 1s, rate: 100000, window: 64}
 confirm: {times: 2, wait: 300ms, disagreement_after: 20s}
@@ -226,7 +226,7 @@ func (s *setup) waitTold(t *testing.T, since int, want ...string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	s.daemon.afterSweeps(2)
+	s.daemon.afterSweeps(1)
 	if got := s.hook.told(since); !slices.Equal(got, want) {
 		t.Fatalf("then told\n  %s\nwant no more than\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}

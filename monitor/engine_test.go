@@ -808,6 +808,7 @@ func TestSpecErrorsNameTheField(t *testing.T) {
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1, Match: "equal"}}}, "expect[0].match"},
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1, Value: StringList{"v=spf1 inlcude:x -all"}}}}, "expect[0].value"},
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1}, {Kind: 1}}}, "expect[1].key"},
+		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1, Key: "a\nb"}}}, "expect[0].key"},
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 3, Host: "a b"}}}, "expect[0].host"},
 	}
 	for _, tt := range tests {

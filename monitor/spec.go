@@ -16,6 +16,9 @@ import (
 // labelName is what Prometheus and Alertmanager accept as a label name.
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
+// keyName is what may name a record: it becomes a label and part of a path.
+var keyName = regexp.MustCompile(`^[A-Za-z0-9._:*@/-]{1,100}$`)
+
 // reservedLabels are set by maildrift itself.
 var reservedLabels = []string{"alertname", "domain", "record", "kind", "service", "severity", "impact", "value"}
 
@@ -101,6 +104,9 @@ func (e ExpectSpec) record(domain rrset.Name) (Record, error) {
 	match, err := e.match()
 	if err != nil {
 		return Record{}, fieldErr("match", err)
+	}
+	if e.Key != "" && !keyName.MatchString(e.Key) {
+		return Record{}, fieldErr("key", fmt.Errorf("%q: a key has letters, digits and . _ : * @ / -, and at most 100 of them", e.Key))
 	}
 	r := Record{
 		Key: cmp.Or(e.Key, recordKey(e.Kind, host)), Name: name,

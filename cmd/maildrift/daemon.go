@@ -135,7 +135,7 @@ func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (er
 	d.handler, err = web.New(web.Options{
 		Engine: d.engine, History: kept{d.store}, Presets: d.presets, Version: version, Started: time.Now(), Logger: d.log,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(),
-		Reload: d.reload, Ready: d.ready, AllowedHosts: hostsOf(d.cfg.ExternalURL),
+		Reload: d.reload, Ready: d.ready, AllowedHosts: d.hosts(),
 	})
 	if err != nil {
 		return err
@@ -147,9 +147,14 @@ func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (er
 	return nil
 }
 
-// hostsOf gives the host of a URL, by which browsers will call.
-func hostsOf(external string) []string {
-	if u, err := url.Parse(external); err == nil && u.Hostname() != "" {
+// hosts gives the names by which the daemon may be called besides localhost and
+// IP addresses. On loopback that keeps pages of other sites from reaching it by a
+// name of theirs; who lets it be reached from elsewhere chooses the names.
+func (d *daemon) hosts() []string {
+	if d.flags.allowRemote {
+		return []string{"*"}
+	}
+	if u, err := url.Parse(d.cfg.ExternalURL); err == nil && u.Hostname() != "" {
 		return []string{u.Hostname()}
 	}
 	return nil

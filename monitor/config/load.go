@@ -268,6 +268,9 @@ func (l *loader) resolver(path string, r resolverSpec) {
 	if r.Name == "" {
 		l.at(path+".name", "give the resolver a name")
 	}
+	if r.Name == "authority" || r.Operator == "authority" {
+		l.at(path+".name", "\"authority\" stands for the zones' own servers in metrics: choose another name")
+	}
 	if len(r.Addresses) == 0 {
 		l.at(path+".addresses", "give at least one IP address")
 	}

@@ -97,6 +97,7 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"drop unknown", "resolvers: {drop: [gogle]}", `maildrift.yml:1: resolvers.drop[0]: there is no built-in resolver "gogle"; did you mean "google"?`},
 		{"none left", "resolvers: {builtin: false}", `maildrift.yml:1: resolvers: no resolvers are left; list some under resolvers.list`},
 		{"no name", "resolvers:\n  list:\n    - {addresses: [192.0.2.1]}", `maildrift.yml:3: resolvers.list[0].name: give the resolver a name`},
+		{"the name of the zones' own", "resolvers:\n  list:\n    - {name: authority, addresses: [192.0.2.1]}", `maildrift.yml:3: resolvers.list[0].name: "authority" stands for the zones' own servers in metrics: choose another name`},
 		{"no address", "resolvers:\n  list:\n    - {name: a}", `maildrift.yml:3: resolvers.list[0].addresses: give at least one IP address`},
 		{"host name for address", "resolvers:\n  list:\n    - {name: a, addresses: [dns.google]}", `maildrift.yml:3: resolvers.list[0].addresses[0]: "dns.google" is not an IP address with or without :PORT, for example 192.0.2.1 or [2001:db8::1]:5353`},
 		{"twice", "resolvers:\n  list:\n    - {name: a, addresses: [192.0.2.1]}\n    - {name: a, addresses: [192.0.2.2]}", `maildrift.yml:4: resolvers.list[1].name: resolver "a" is listed twice; the first is resolvers.list[0]`},

@@ -186,6 +186,15 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 			batch.Gone = append(batch.Gone, name)
 		}
 	}
+	for _, group := range sortedKeys(e.self.BlindGroups) {
+		if _, ok := settings.Groups[group]; !ok {
+			self := e.self
+			if batch.Self != nil {
+				self = *batch.Self
+			}
+			batch.setSelf(self.without(group), now)
+		}
+	}
 	return domains, batch, nil
 }
 

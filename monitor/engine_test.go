@@ -622,6 +622,51 @@ func TestTheGateHoldsBackAMassTurnAndOpensWhenItLasts(t *testing.T) {
 	})
 }
 
+func TestGatesOfGroupsDoNotDisturbEachOther(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		settings := testSettings()
+		settings.Gate = Gate{Share: 0.3, MinRecords: 5, Hold: 3 * time.Hour}
+		settings.Groups["other"] = Group{Name: "other", Schedule: cron.Every(20 * time.Minute), Resolvers: resolvers(6)}
+		h := newHouse(t, settings)
+		defer h.stop()
+		var specs []Spec
+		for i := range 6 {
+			name := fmt.Sprintf("d%d.test", i)
+			h.world.set(t, rrset.Name("_dmarc."+name), rrset.TXT, dmarc)
+			specs = append(specs, Spec{Domain: name, Expect: []ExpectSpec{{Kind: 3}}})
+		}
+		h.world.set(t, "_dmarc.o.test", rrset.TXT, dmarc)
+		h.add(append(specs, Spec{Domain: "o.test", Schedule: "other", Expect: []ExpectSpec{{Kind: 3}}})...)
+		for i := range 6 {
+			h.world.remove(rrset.Name(fmt.Sprintf("_dmarc.d%d.test", i)), rrset.TXT)
+		}
+		h.after(6 * time.Hour)
+		if fired, ended := h.pager.told(); len(fired) != 7 || len(ended) != 1 {
+			t.Errorf("fired %q, ended %q: good sweeps of another group kept the gate shut", fired, ended)
+		}
+	})
+}
+
+func TestAGroupThatIsNoMoreLeavesNoBlindness(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		settings := testSettings()
+		settings.Groups["other"] = Group{Name: "other", Schedule: cron.Every(time.Hour), Resolvers: []*resolve.Source{{ID: "dead1", Operator: "dead1"}, {ID: "dead2", Operator: "dead2"}}}
+		h := newHouse(t, testSettings())
+		defer h.stop()
+		h.world.breakAll(resolve.Timeout, "dead1", "dead2")
+		if err := h.engine.Apply(context.Background(), settings, nil); err != nil {
+			t.Fatal(err)
+		}
+		h.after(3 * time.Hour)
+		h.expectTold([]string{"MonitorBlind"}, nil)
+		if err := h.engine.Apply(context.Background(), testSettings(), nil); err != nil {
+			t.Fatal(err)
+		}
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"MonitorBlind"}, []string{"MonitorBlind"})
+	})
+}
+
 func TestNothingIsToldThatIsNotOnDisk(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := verifiedShop(t)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"maildrift/monitor/judge"
@@ -155,27 +154,27 @@ func (e *Engine) batchSelf(sw *sweep, b *Batch) {
 	}
 	e.mu.Lock()
 	self := e.self
+	_, exists := e.settings.Groups[group]
 	e.mu.Unlock()
-	now := time.Now()
-	self.BlindGroups = maps.Clone(self.BlindGroups)
-	if self.BlindGroups == nil {
-		self.BlindGroups = map[string]string{}
+	if !exists {
+		return // a reload took the group away while it was swept
 	}
-	reason := cmp.Or(sw.summary.Distrusted, sw.unseen)
-	if reason == "" {
-		delete(self.BlindGroups, group)
+	now := time.Now()
+	if reason := cmp.Or(sw.summary.Distrusted, sw.unseen); reason == "" {
+		self = self.without(group)
 		self.LastGoodSweep = now
 	} else {
-		self.BlindGroups[group] = reason
+		self = self.with(group, reason, sw.gated, now)
 	}
-	switch {
-	case !sw.gated && sw.summary.Good():
-		self.GateSince = time.Time{}
-	case sw.gated && self.GateSince.IsZero():
-		self.GateSince = now
-	}
+	b.setSelf(self, now)
+}
+
+// setSelf takes the monitor's own state into the batch, and opens or closes its
+// incident as that asks for.
+func (b *Batch) setSelf(self SelfState, now time.Time) {
 	switch {
 	case len(self.BlindGroups) > 0 && self.Blind == nil:
+		reason := self.BlindGroups[sortedKeys(self.BlindGroups)[0]]
 		self.Blind = &Incident{Name: AlertBlind, Opened: now, Facts: Facts{Reason: reason}}
 		b.Incidents = append(b.Incidents, *self.Blind)
 	case len(self.BlindGroups) == 0 && self.Blind != nil:
@@ -185,10 +184,28 @@ func (e *Engine) batchSelf(sw *sweep, b *Batch) {
 	b.Self = &self
 }
 
-// gateOpens says whether what the gate holds back has lasted so long that it
-// must be believed.
-func (e *Engine) gateOpens(hold time.Duration) bool {
+// gateOpens says whether what the gate holds back from a group has lasted so long
+// that it must be believed. A check of single domains goes by the group that has
+// waited longest.
+func (e *Engine) gateOpens(group string, hold time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return !e.self.GateSince.IsZero() && time.Since(e.self.GateSince) >= hold
+	since := e.self.GateSince
+	if group != "" {
+		since = e.self.Gates[group]
+	}
+	return !since.IsZero() && time.Since(since) >= hold
+}
+
+// verifiedRecords counts the verified records of the whole registry.
+func (e *Engine) verifiedRecords() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, s := range e.states {
+		if s.Phase == judge.Verified {
+			n++
+		}
+	}
+	return n
 }

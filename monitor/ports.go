@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"maildrift/monitor/resolve"
@@ -48,10 +49,51 @@ type SelfState struct {
 	// groups whose last sweep could not be relied on, and why.
 	Blind       *Incident         `json:"blind,omitempty"`
 	BlindGroups map[string]string `json:"blind_groups,omitempty"`
-	// GateSince is when the gate began to hold transitions back; zero when it does not.
-	GateSince time.Time `json:"gate_since,omitzero"`
+	// Gates says since when the gate holds transitions of a schedule group back; GateSince is the
+	// earliest of them, zero when there is none.
+	Gates     map[string]time.Time `json:"gates,omitempty"`
+	GateSince time.Time            `json:"gate_since,omitzero"`
 	// LastGoodSweep is when the last reliable sweep ended.
 	LastGoodSweep time.Time `json:"last_good_sweep,omitzero"`
+}
+
+// without gives the state after a schedule group has shown that it sees, or is no more.
+func (s SelfState) without(group string) SelfState {
+	s.BlindGroups, s.Gates = maps.Clone(s.BlindGroups), maps.Clone(s.Gates)
+	delete(s.BlindGroups, group)
+	delete(s.Gates, group)
+	return s.reckoned()
+}
+
+// with gives the state after a group's sweep could not be relied on; gated says that
+// its transitions are held back.
+func (s SelfState) with(group, reason string, gated bool, now time.Time) SelfState {
+	s = s.without("")
+	if s.BlindGroups == nil {
+		s.BlindGroups = map[string]string{}
+	}
+	if s.Gates == nil {
+		s.Gates = map[string]time.Time{}
+	}
+	s.BlindGroups[group] = reason
+	if _, ok := s.Gates[group]; gated && !ok {
+		s.Gates[group] = now
+	}
+	if !gated {
+		delete(s.Gates, group)
+	}
+	return s.reckoned()
+}
+
+// reckoned sets GateSince.
+func (s SelfState) reckoned() SelfState {
+	s.GateSince = time.Time{}
+	for _, since := range s.Gates {
+		if s.GateSince.IsZero() || since.Before(s.GateSince) {
+			s.GateSince = since
+		}
+	}
+	return s
 }
 
 // Memory is what the engine starts from: all that was committed.

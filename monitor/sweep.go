@@ -232,11 +232,14 @@ func (sw *sweep) doubt() {
 		}
 	}
 	sw.summary.Blind = blind
-	gate := sw.settings.Gate
-	if sw.summary.Distrusted == "" && gate.Closed(turned, verified) && !sw.engine.gateOpens(gate.Hold) {
+	gate, of := sw.settings.Gate, verified
+	if sw.summary.Group == "" {
+		of = sw.engine.verifiedRecords() // a recheck takes only what is suspected already
+	}
+	if sw.summary.Distrusted == "" && gate.Closed(turned, of) && !sw.engine.gateOpens(sw.summary.Group, gate.Hold) {
 		sw.gated = true
 		sw.summary.Distrusted = fmt.Sprintf("%d of %d records turned bad at once, which is more likely our fault than theirs; held back until it lasts for %s",
-			turned, verified, gate.Hold)
+			turned, of, gate.Hold)
 	}
 	// Records that cannot be judged do not taint those that can. But somebody must be told that most
 	// of them cannot: at once if they are many, else when it lasts, as when a small fleet's only zone is dead.

@@ -32,7 +32,7 @@ func eventsInTest(all int) int {
 	if os.Getenv("MAILDRIFT_SOAK") != "" {
 		return all
 	}
-	return 120
+	return 100
 }
 
 // wholeCommits gives how many events there are up to the end of the commit that

@@ -108,11 +108,7 @@ func newDomainsList(r *remote) *cobra.Command {
 		Example: `  maildrift domains list
   maildrift domains list --standing missing --format json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			list := []wire.Summary{}
 			for d, err := range c.Domains(cmd.Context(), filter) {
 				if err != nil {
@@ -132,7 +128,7 @@ func newDomainsList(r *remote) *cobra.Command {
 				p.printf("%s  %s  %-18s %s\n", p.standing(d.Standing.String()), pad(string(d.Name), width), d.Service, countLine(d.Counts))
 			}
 			return p.err
-		},
+		}),
 	}
 	c.Flags().StringVar(&filter.Text, "search", "", "only domains with this in name, service, label or note")
 	c.Flags().StringVar(&filter.Standing, "standing", "", "only domains whose worst record stands so: missing, drifted, pending …")
@@ -149,11 +145,7 @@ func newDomainsShow(r *remote) *cobra.Command {
 		Short:   "Show a domain's records: what they must say, what they say, who sees it",
 		Example: `  maildrift domains show notice.example.com`,
 		Args:    exactArgs(1, "one domain"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			d, err := c.Domain(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -162,7 +154,7 @@ func newDomainsShow(r *remote) *cobra.Command {
 				return writeJSON(cmd.OutOrStdout(), d)
 			}
 			return newPrinter(cmd.OutOrStdout()).domain(d)
-		},
+		}),
 	}
 	formatFlag(c, &format)
 	return c
@@ -174,11 +166,7 @@ func newDomainsRemove(r *remote) *cobra.Command {
 		Short:   "Stop watching domains that were added at run time",
 		Example: `  maildrift domains remove old.example.com`,
 		Args:    needArgs(1, "at least one domain"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			for _, name := range args {
 				if err := c.Remove(cmd.Context(), name); err != nil {
 					return err
@@ -188,7 +176,7 @@ func newDomainsRemove(r *remote) *cobra.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -235,13 +223,9 @@ func newDomainsExport(r *remote) *cobra.Command {
 		Short:   "Write all domains as JSON lines, for import",
 		Example: `  maildrift domains export > fleet.jsonl`,
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			return c.Export(cmd.Context(), cmd.OutOrStdout(), addedOnly)
-		},
+		}),
 	}
 	c.Flags().BoolVar(&addedOnly, "added-only", false, "leave out those that stand in configuration files")
 	return c
@@ -253,17 +237,13 @@ func newDomainsCheck(r *remote) *cobra.Command {
 		Short:   "Have the daemon look at a domain now",
 		Example: `  maildrift domains check notice.example.com`,
 		Args:    exactArgs(1, "one domain"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			d, err := c.Check(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return newPrinter(cmd.OutOrStdout()).domain(d)
-		},
+		}),
 	}
 }
 
@@ -304,18 +284,14 @@ func newBackup() *cobra.Command {
 daemon and put the file in the place of maildrift.db in its data directory. FILE must not exist.`,
 		Example: `  maildrift backup maildrift-$(date +%F).db`,
 		Args:    exactArgs(1, "the file to write"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			size, err := writeNew(args[0], func(w io.Writer) (int64, error) { return c.Backup(cmd.Context(), w) })
 			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes\n", args[0], size)
 			return err
-		},
+		}),
 	}
 	r.flags(c)
 	return c

@@ -34,6 +34,17 @@ func (r *remote) client() (*client.Client, error) {
 	return c, nil
 }
 
+// do makes a command's work of what is to be done with a client.
+func (r *remote) do(work func(cmd *cobra.Command, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := r.client()
+		if err != nil {
+			return err
+		}
+		return work(cmd, c, args)
+	}
+}
+
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // countLine gives counts as "5 holding, 1 missing", what is wrong first.

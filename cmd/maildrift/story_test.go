@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -353,6 +355,7 @@ func (s *setup) commands(t *testing.T) {
 	if out, err := promtool.CombinedOutput(); err != nil || len(ownComplaints(string(out))) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
+	s.reloads(t)
 	second := exec.Command(binary(t), "serve", "--config", filepath.Join(s.daemon.dir, "maildrift.yml"), "--listen", "127.0.0.1:0")
 	began := time.Now()
 	text, err := second.CombinedOutput()
@@ -368,6 +371,43 @@ func (s *setup) commands(t *testing.T) {
 	if code := s.daemon.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("ended with exit code %d\n%s", code, tail(s.daemon.output.String(), 2000))
 	}
+}
+
+// reloads shows that a broken configuration changes nothing, and that SIGHUP takes a good one.
+func (s *setup) reloads(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(s.daemon.dir, "maildrift.yml")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func() (int, string) {
+		resp, err := http.Post("http://"+s.daemon.addr+"/-/reload", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(b)
+	}
+	domains := s.daemon.metrics()["maildrift_domains"]
+	for _, broken := range []string{"lisen: x\n", "alerting: {route: {receiver: nobody-knows}}\n"} {
+		if err := os.WriteFile(path, append(slices.Clone(good), broken...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, text := reload(); code != http.StatusBadRequest || !strings.Contains(text, path+":") {
+			t.Errorf("a broken configuration gave %d: %s", code, text)
+		}
+		m := s.daemon.metrics()
+		if m["maildrift_config_last_reload_successful"] != 0 || m["maildrift_domains"] != domains {
+			t.Errorf("after the refusal: successful %v, %v domains, before %v", m["maildrift_config_last_reload_successful"], m["maildrift_domains"], domains)
+		}
+	}
+	if err := os.WriteFile(path, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.daemon.signal(syscall.SIGHUP)
+	eventually(t, 10*time.Second, "SIGHUP reloads", func() bool { return s.daemon.metrics()["maildrift_config_last_reload_successful"] == 1 })
 }
 
 // ownComplaints are promtool's lines about maildrift's own metrics.

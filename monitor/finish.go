@@ -35,7 +35,7 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 		e.log.Info("transition", "domain", t.ID.Domain, "record", t.ID.Key, "from", position(t.From), "to", position(t.To))
 	}
 	if sw.summary.Distrusted != "" {
-		e.log.Warn("sweep not trusted", "group", sw.summary.Group, "why", sw.summary.Distrusted)
+		e.log.Warn("sweep not trusted", "of", cmp.Or(sw.summary.Group, "single domains"), "why", sw.summary.Distrusted)
 	}
 	if len(batch.Incidents) > 0 {
 		e.wake(e.tell)

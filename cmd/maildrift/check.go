@@ -227,11 +227,15 @@ func printCheck(out io.Writer, format string, results []checkResult) error {
 		return enc.Encode(results)
 	}
 	p := newPrinter(out)
+	width := 0
+	for _, r := range results {
+		width = max(width, len(r.Record))
+	}
 	for i, r := range results {
 		if i == 0 || results[i-1].Domain != r.Domain {
 			p.head(r.Domain)
 		}
-		p.result(r)
+		p.result(r, width)
 	}
 	return p.err
 }

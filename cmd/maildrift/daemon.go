@@ -234,7 +234,9 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 		d.onReady()
 	}
 	err := g.Wait()
-	d.log.Info("maildrift has stopped", "err", err)
+	if err == nil {
+		d.log.Info("maildrift has stopped")
+	}
 	return err
 }
 

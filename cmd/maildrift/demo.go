@@ -28,7 +28,7 @@ func newDemo() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See maildrift do its job, on this machine only",
-		Long: `Plays a minute in the life of maildrift, with everything in this one process and on
+		Long: `Plays half a minute in the life of maildrift, with everything in this one process and on
 loopback: two authoritative servers, six caching resolvers, a daemon and a
 receiver of its notifications. Nothing is installed, nothing leaves the machine.
 

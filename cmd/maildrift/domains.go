@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"maildrift/monitor"
-	"maildrift/monitor/mailrec"
 	"maildrift/monitor/web/client"
 	"maildrift/monitor/web/wire"
 )
@@ -87,11 +86,7 @@ func parseExpect(text string) (monitor.ExpectSpec, error) {
 	kind, host, _ := strings.Cut(what, "@")
 	e := monitor.ExpectSpec{Host: host}
 	if err := e.Kind.UnmarshalText([]byte(kind)); err != nil {
-		var known []string
-		for _, k := range mailrec.Kinds() {
-			known = append(known, k.String())
-		}
-		return e, fmt.Errorf("--expect %q: %w; known are %s", text, err, strings.Join(known, ", "))
+		return e, fmt.Errorf("--expect %q: %w", text, err)
 	}
 	if hasValue {
 		e.Value = monitor.StringList{value}
@@ -116,6 +111,7 @@ func newDomainsList(r *remote) *cobra.Command {
 				}
 				list = append(list, d)
 			}
+			warnBlind(cmd, c)
 			if format == "json" {
 				return writeJSON(cmd.OutOrStdout(), list)
 			}
@@ -150,6 +146,7 @@ func newDomainsShow(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warnBlind(cmd, c)
 			if format == "json" {
 				return writeJSON(cmd.OutOrStdout(), d)
 			}
@@ -233,16 +230,31 @@ func newDomainsExport(r *remote) *cobra.Command {
 
 func newDomainsCheck(r *remote) *cobra.Command {
 	return &cobra.Command{
-		Use:     "check DOMAIN",
-		Short:   "Have the daemon look at a domain now",
+		Use:   "check DOMAIN",
+		Short: "Have the daemon look at a domain now",
+		Long: `Has the daemon look at a domain now, confirmations included, which takes as long as
+confirm.wait and the slowest source.
+
+Exit code 0 if all is well, 1 if something is wrong, 3 if it could not be told.`,
 		Example: `  maildrift domains check notice.example.com`,
 		Args:    exactArgs(1, "one domain"),
 		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			fmt.Fprintf(cmd.ErrOrStderr(), "asking about %s, and again to confirm what seems to have changed …\n", args[0])
 			d, err := c.Check(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			return newPrinter(cmd.OutOrStdout()).domain(d)
+			blind := warnBlind(cmd, c)
+			if err := newPrinter(cmd.OutOrStdout()).domain(d); err != nil {
+				return err
+			}
+			switch standing := d.Standing.String(); {
+			case len(blind) > 0 || standing == "blind":
+				return &exitError{code: exitUnknown}
+			case standing != "holding":
+				return &exitError{code: exitProblems}
+			}
+			return nil
 		}),
 	}
 }

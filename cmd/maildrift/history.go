@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -38,11 +39,19 @@ func newHistory() *cobra.Command {
 				return writeJSON(cmd.OutOrStdout(), h)
 			}
 			p := newPrinter(cmd.OutOrStdout())
+			domains, records := 0, 0
 			for _, t := range h.Transitions {
-				p.transition(t)
+				domains, records = max(domains, len(t.Domain)), max(records, len(t.Record))
+			}
+			for _, t := range h.Transitions {
+				p.transition(t, domains, records)
 			}
 			if len(h.Transitions) == 0 {
-				p.printf("nothing happened in that time\n")
+				// Silence about a name that does not exist would read as "all quiet".
+				if err := r.known(cmd.Context(), c, span); err != nil {
+					return err
+				}
+				p.printf("nothing happened\n")
 			}
 			if !h.More.IsZero() {
 				p.printf("… there is more: --until %s\n", h.More.UTC().Format("2006-01-02T15:04:05.999999999Z07:00"))
@@ -53,15 +62,34 @@ func newHistory() *cobra.Command {
 	c.Flags().StringVar(&span.Since, "since", "", "how long ago (7d, 12h), a date, or a time (RFC 3339)")
 	c.Flags().StringVar(&span.Until, "until", "", "likewise; excluded")
 	c.Flags().StringVar(&span.Record, "record", "", "only this record")
-	c.Flags().IntVar(&span.Limit, "limit", 1000, "at most this many")
+	c.Flags().IntVar(&span.Limit, "limit", 1000, "about this many; changes of one moment are never torn apart")
 	formatFlag(c, &format)
 	r.flags(c)
 	return c
 }
 
-// transition writes one change.
-func (p *printer) transition(t wire.Transition) {
-	p.printf("%s  %s  %-12s %s\n", clock(t.At), p.paint(bold, string(t.Domain)), t.Record, p.whatHappened(t))
+// known says whether what a span names is registered.
+func (r *remote) known(ctx context.Context, c *client.Client, span client.Span) error {
+	if span.Domain == "" {
+		return nil
+	}
+	d, err := c.Domain(ctx, span.Domain)
+	if err != nil || span.Record == "" {
+		return err
+	}
+	var keys []string
+	for _, rec := range d.Records {
+		if rec.Key == span.Record {
+			return nil
+		}
+		keys = append(keys, rec.Key)
+	}
+	return fmt.Errorf("%s has no record %q; it has %s", d.Name, span.Record, strings.Join(keys, ", "))
+}
+
+// transition writes one change, with the names padded to these widths.
+func (p *printer) transition(t wire.Transition, domains, records int) {
+	p.printf("%s  %s  %s  %s\n", clock(t.At), p.paint(bold, pad(string(t.Domain), domains)), pad(t.Record, records), p.whatHappened(t))
 	if t.By != "" || t.Why != "" {
 		p.field("by", strings.TrimSpace(t.By+": "+t.Why))
 	}

@@ -106,10 +106,16 @@ func showPreset(out io.Writer, format, id, domain string, params map[string]stri
 		p.printf("\nTo publish for %s:\n", name)
 	}
 	for _, e := range expected {
-		p.printf("  %s  %s\n", p.paint(bold, fmt.Sprintf("%-14s", e.Key)), e.Purpose)
+		p.printf("  %s  %s\n", p.paint(bold, e.Key), e.Purpose)
 		for _, l := range e.Publish {
 			p.printf("    %s %s %s\n", l.Name.FQDN(), l.Type, l.Value)
 		}
+	}
+	if len(expected) == 0 && missesRequired(s) {
+		p.printf("\nTo see its records give the required parameters with --param.\n")
+	}
+	if len(s.Limits)+len(s.Advice) > 0 {
+		p.printf("\nGood to know:\n")
 	}
 	for _, a := range append(s.Limits, s.Advice...) {
 		p.printf("  - %s\n", a)

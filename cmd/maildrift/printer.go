@@ -64,10 +64,10 @@ var marks = map[string][2]string{
 	"disagreeing": {yellow, "SPLIT"}, "unknown": {yellow, "?"},
 }
 
-// result writes one record of a check.
-func (p *printer) result(r checkResult) {
+// result writes one record of a check; width is that of the longest record's name.
+func (p *printer) result(r checkResult, width int) {
 	mark := marks[r.Status]
-	p.printf("  %s  %-12s %s %s\n", p.paint(mark[0], fmt.Sprintf("%-7s", mark[1])), r.Record, r.Name, r.Type)
+	p.printf("  %s  %s  %s %s\n", p.paint(mark[0], fmt.Sprintf("%-7s", mark[1])), pad(r.Record, width), r.Name, r.Type)
 	for _, line := range r.Lines {
 		p.field("says", shorten(line))
 	}
@@ -187,21 +187,31 @@ func (p *printer) toPublish(d wire.Domain) error {
 
 // domain writes all about a domain.
 func (p *printer) domain(d wire.Domain) error {
-	p.printf("%s  %s  %s\n", p.paint(bold, string(d.Name)), p.standing(d.Standing.String()), countLine(d.Counts))
+	p.printf("%s: %s\n", p.paint(bold, string(d.Name)), countLine(d.Counts))
 	where := "added at run time"
 	if d.Origin != nil {
 		where = fmt.Sprintf("%s:%d", d.Origin.File, d.Origin.Line)
 	}
 	p.printf("service %s, schedule %s, registered %s, %s\n", d.Service, d.Schedule, clock(d.Registered), where)
+	for _, name := range sortedNames(d.Labels) {
+		p.printf("label %s=%s\n", name, d.Labels[name])
+	}
+	if d.Note != "" {
+		p.printf("note: %s\n", d.Note)
+	}
+	width := 0
 	for _, r := range d.Records {
-		p.record(r)
+		width = max(width, len(r.Key))
+	}
+	for _, r := range d.Records {
+		p.record(r, width)
 	}
 	return p.err
 }
 
-// record writes one record of a domain.
-func (p *printer) record(r wire.Record) {
-	p.printf("  %s %-14s %s %s  since %s\n", p.standing(r.Standing.String()), r.Key, r.Name, r.Type, clock(r.Since))
+// record writes one record of a domain; width is that of the longest key.
+func (p *printer) record(r wire.Record, width int) {
+	p.printf("  %s %s  %s %s  since %s\n", p.standing(r.Standing.String()), pad(r.Key, width), r.Name, r.Type, clock(r.Since))
 	if r.Baseline != nil {
 		for _, l := range r.Baseline.Lines {
 			p.field("verified", shorten(l))
@@ -218,12 +228,26 @@ func (p *printer) record(r wire.Record) {
 	if r.Finding != nil {
 		p.field("why", r.Finding.Reason)
 	}
-	p.field("seen by", fmt.Sprintf("%d of %d operators and %d of %d of the zone's own servers see it as it should be",
-		r.Spread.OperatorsGood, r.Spread.Operators, r.Spread.ServersGood, r.Spread.Servers))
+	p.field("seen by", spreadLine(r.Spread))
 	if !r.Deadline.IsZero() {
 		p.field("deadline", "caches run out of the verified record from "+clock(r.Deadline))
 	}
 	for _, l := range r.Publish {
 		p.field("publish", fmt.Sprintf("%s %s %s", l.Name.FQDN(), l.Type, l.Value))
 	}
+}
+
+// spreadLine says who sees a record as it should be.
+func spreadLine(s wire.Spread) string {
+	var parts []string
+	if s.Operators > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d operators", s.OperatorsGood, s.Operators))
+	}
+	if s.Servers > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d of the zone's own servers", s.ServersGood, s.Servers))
+	}
+	if len(parts) == 0 {
+		return "nobody yet: no answer counted"
+	}
+	return strings.Join(parts, " and ") + " see it as it should be"
 }

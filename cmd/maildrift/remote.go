@@ -45,6 +45,23 @@ func (r *remote) do(work func(cmd *cobra.Command, c *client.Client, args []strin
 	}
 }
 
+// warnBlind says on standard error that the daemon cannot see, so that nobody
+// takes old standings for present ones. It gives the reasons.
+func warnBlind(cmd *cobra.Command, c *client.Client) []string {
+	status, err := c.Status(cmd.Context())
+	if err != nil {
+		return nil // what was asked for has been answered; this is only a courtesy
+	}
+	var why []string
+	for _, g := range status.Groups {
+		if g.Blind != "" {
+			why = append(why, g.Blind)
+			fmt.Fprintf(cmd.ErrOrStderr(), "maildrift cannot see (schedule %s): %s; what is shown may be old\n", g.Name, g.Blind)
+		}
+	}
+	return why
+}
+
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // countLine gives counts as "5 holding, 1 missing", what is wrong first.

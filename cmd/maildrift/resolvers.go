@@ -67,7 +67,7 @@ func newResolversList() *cobra.Command {
 			}
 			p := newPrinter(cmd.OutOrStdout())
 			for _, s := range sources {
-				p.printf("%-14s %-16s %-4s %s\n", s.ID, s.Operator, s.Transport, addrLine(s))
+				p.printf("%-16s %-18s %-4s %s\n", s.ID, s.Operator, s.Transport, addrLine(s))
 			}
 			return p.err
 		},

@@ -34,11 +34,13 @@ alert says what changed, who sees it, what receivers do, and what to put back.`,
   maildrift serve --config maildrift.yml  the daemon`,
 		SuggestionsMinimumDistance: 2,
 
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("maildrift {{.Version}}\n")
 	root.AddGroup(&cobra.Group{ID: groupDaily, Title: "Commands:"}, &cobra.Group{ID: groupAdmin, Title: "Running the daemon:"})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath()))

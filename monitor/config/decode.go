@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strconv"
@@ -223,6 +224,9 @@ func (d *decoder) text(n *yaml.Node, path string, v reflect.Value) {
 	}
 	u, _ := v.Addr().Interface().(encoding.TextUnmarshaler)
 	if err := u.UnmarshalText([]byte(s)); err != nil {
+		if _, ok := v.Interface().(slog.Level); ok {
+			err = fmt.Errorf("want debug, info, warn or error, got %q", s)
+		}
 		d.problem(n.Line, path, "%v", err)
 	}
 }

@@ -38,6 +38,8 @@ type loader struct {
 	cfg     *Config
 	// places says where each domain stands, to tell the second where the first is.
 	places map[rrset.Name]string
+	// named are the schedules that the file names, sound or not.
+	named map[string]bool
 }
 
 // Load reads a configuration and all files that it includes. Environment
@@ -46,7 +48,7 @@ type loader struct {
 func Load(path string, env func(string) (string, bool), presets preset.Set) (*Config, error) {
 	l := &loader{
 		decoder: decoder{file: path, env: env, lines: map[string]int{}}, presets: presets,
-		cfg: &Config{File: path}, places: map[rrset.Name]string{},
+		cfg: &Config{File: path}, places: map[rrset.Name]string{}, named: map[string]bool{},
 	}
 	f := defaults()
 	if err := l.read(path, &f); err != nil {
@@ -258,7 +260,9 @@ func (l *loader) resolvers(spec resolversSpec, ipv6 bool) {
 	}
 	if _, ok := groups["default"]; !ok {
 		groups["default"] = nil
-		l.at("resolvers", "no resolvers are left; list some under resolvers.list")
+		if len(spec.List) == 0 {
+			l.at("resolvers", "no resolvers are left; list some under resolvers.list")
+		}
 	}
 	l.cfg.Groups = groups
 }
@@ -361,6 +365,7 @@ func (l *loader) schedules(f file) {
 	}
 	l.cfg.Schedules = map[string]Schedule{}
 	for _, name := range keys(f.Schedules) {
+		l.named[name] = true
 		spec := f.Schedules[name]
 		path := "schedules." + name
 		loc, err := time.LoadLocation(spec.Timezone)
@@ -387,6 +392,9 @@ func (l *loader) schedules(f file) {
 		}
 		if _, ok := l.cfg.Groups[group]; !ok {
 			l.at(path+".resolvers", "there is no resolver group %q%s", group, suggest(group, keys(l.cfg.Groups)))
+		}
+		if n := operators(l.cfg.Groups[group]); n < f.Quorum.MinOperators && n > 0 {
+			l.at(path, "it asks %d resolver operators but quorum.min_operators is %d: nothing could ever be judged; add resolvers or lower it", n, f.Quorum.MinOperators)
 		}
 		text := spec.Cron
 		if text == "" {
@@ -417,8 +425,8 @@ func (l *loader) domains(specs []monitor.Spec) {
 		}
 		l.places[d.Name] = fmt.Sprintf("%s:%d", l.file, line)
 		d.Origin = monitor.Origin{File: l.file, Line: line}
-		if _, ok := l.cfg.Schedules[d.Schedule()]; !ok {
-			l.at(path+".schedule", "there is no schedule %q%s", d.Schedule(), suggest(d.Schedule(), keys(l.cfg.Schedules)))
+		if !l.named[d.Schedule()] {
+			l.at(path+".schedule", "there is no schedule %q%s", d.Schedule(), suggest(d.Schedule(), keys(l.named)))
 			continue
 		}
 		l.cfg.Domains = append(l.cfg.Domains, d)
@@ -523,19 +531,29 @@ func (l *loader) expandNode(n *yaml.Node, path string) {
 	}
 }
 
+// operators counts the operators among sources.
+func operators(sources []*resolve.Source) int {
+	ops := map[resolve.Operator]bool{}
+	for _, s := range sources {
+		ops[s.Operator] = true
+	}
+	return len(ops)
+}
+
 // warn says what is allowed but unwise.
 func (l *loader) warn() {
 	for _, name := range keys(l.cfg.Schedules) {
-		ops := map[resolve.Operator]bool{}
-		for _, s := range l.cfg.Groups[l.cfg.Schedules[name].Resolvers] {
-			ops[s.Operator] = true
-		}
-		if n := len(ops); n < 3 {
-			l.cfg.Warnings = append(l.cfg.Warnings,
-				fmt.Sprintf("schedule %s asks %d resolver operator(s); with fewer than 3 no operator may dissent, so that one that lies or fails is believed or blinds", name, n))
+		if n := operators(l.cfg.Groups[l.cfg.Schedules[name].Resolvers]); n < 3 {
+			l.cfg.Warnings = append(l.cfg.Warnings, fmt.Sprintf(
+				"schedule %s asks only %d resolver operators: one that is wrong or dead is enough to mislead or blind maildrift; ask at least 3", name, n))
 		}
 	}
 	if !l.cfg.Authority.Enabled {
 		l.cfg.Warnings = append(l.cfg.Warnings, "authority.enabled is false: changes are seen only when caches run out, and new records may be cached as absent")
+	}
+	if host, _, err := net.SplitHostPort(l.cfg.Listen); err == nil && host != "localhost" {
+		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+			l.cfg.Warnings = append(l.cfg.Warnings, fmt.Sprintf("listen is %s, which others can reach, and there is no login: serve refuses it without --allow-remote", l.cfg.Listen))
+		}
 	}
 }

@@ -79,7 +79,7 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"listen without port", "listen: localhost", `maildrift.yml:1: listen: "localhost" is not HOST:PORT, for example 127.0.0.1:9853`},
 		{"external URL without host", "external_url: maildrift", `maildrift.yml:1: external_url: "maildrift" is not a URL, for example https://maildrift.example.com`},
 		{"no data directory", `data_dir: ""`, `maildrift.yml:1: data_dir: name the directory for maildrift's data`},
-		{"log level", "log: {level: loud}", `maildrift.yml:1: log.level: slog: level string "loud": unknown name`},
+		{"log level", "log: {level: loud}", `maildrift.yml:1: log.level: want debug, info, warn or error, got "loud"`},
 		{"log format", "log: {format: xml}", `maildrift.yml:1: log.format: want text or json, got "xml"`},
 
 		{"cron nonsense", "schedules: {default: {cron: hourly}}", `maildrift.yml:1: schedules.default.cron: "hourly" is not a cron expression (minute hour day month weekday): expected exactly 5 fields, found 1: [hourly]`},
@@ -117,7 +117,7 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"an address", "domains:\n  - domain: me@example.com", `maildrift.yml:2: domains[0].domain: "me@example.com" is an e-mail address, not a domain name: write the part after the @`},
 		{"a TLD", "domains:\n  - {domain: com, service: directmail}", `maildrift.yml:2: domains[0].domain: "com" is a top-level domain: name the domain that sends mail`},
 		{"nothing to watch", "domains:\n  - domain: example.com", `maildrift.yml:2: domains[0].expect: nothing to watch: name a service, or list the records to expect`},
-		{"kind", "domains:\n  - domain: example.com\n    expect:\n      - {kind: spff}", `maildrift.yml:4: domains[0].expect[0].kind: unknown record kind "spff"`},
+		{"kind", "domains:\n  - domain: example.com\n    expect:\n      - {kind: spff}", `maildrift.yml:4: domains[0].expect[0].kind: unknown record kind "spff": use ownership, spf, dkim, dmarc, mx, cname, ns, txt, a, aaaa, ptr, mta-sts, tls-rpt or bimi`},
 		{"selector", "domains:\n  - domain: example.com\n    expect:\n      - {kind: dkim}", `maildrift.yml:4: domains[0].expect[0].host: a dkim record needs its host, for example selector1._domainkey`},
 		{"schedule", "domains:\n  - {domain: example.com, service: google-workspace, schedule: nightly}", `maildrift.yml:2: domains[0].schedule: there is no schedule "nightly"; known are default`},
 		{"reserved label", "domains:\n  - {domain: example.com, service: google-workspace, labels: {severity: x}}", `maildrift.yml:2: domains[0].labels.severity: maildrift sets this label itself: choose another name`},
@@ -139,6 +139,8 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"include missing", "include: [fleet.yml]", `maildrift.yml:1: include[0]: there is no file "fleet.yml"`},
 		{"empty file", "", `maildrift.yml: the file is empty: is it still being written?`},
 		{"only comments", "# nothing\n", `maildrift.yml: the file is empty: is it still being written?`},
+		{"a quorum that cannot be", "quorum: {min_operators: 99}", `maildrift.yml:1: schedules.default: it asks 12 resolver operators but quorum.min_operators is 99: nothing could ever be judged; add resolvers or lower it`},
+		{"a broken schedule is not a missing one", "schedules: {default: {cron: x}}\ndomains: [{domain: example.com, service: google-workspace}]", `maildrift.yml:1: schedules.default.cron: "x" is not a cron expression (minute hour day month weekday): expected exactly 5 fields, found 1: [x]`},
 		{"two documents", "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", `maildrift.yml: more than one YAML document; keep one`},
 		{"not YAML", "a: [", `maildrift.yml: line 1: did not find expected node content`},
 		{"a list as file", "- a", `maildrift.yml:1: want a mapping of keys to values, got a list`},
@@ -266,11 +268,11 @@ domains:
 }
 
 func TestFewOperatorsAreWarnedOf(t *testing.T) {
-	cfg, err := load(t, one("resolvers: {builtin: false, list: [{name: a, addresses: [192.0.2.1]}, {name: b, operator: a, addresses: [192.0.2.2]}]}\nauthority: {enabled: false}"))
+	cfg, err := load(t, one("quorum: {min_operators: 1}\nlisten: 0.0.0.0:9853\nresolvers: {builtin: false, list: [{name: a, addresses: [192.0.2.1]}, {name: b, operator: a, addresses: [192.0.2.2]}]}\nauthority: {enabled: false}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cfg.Warnings) != 2 || !strings.Contains(cfg.Warnings[0], "asks 1 resolver operator(s)") {
+	if len(cfg.Warnings) != 3 || !strings.Contains(cfg.Warnings[0], "asks only 1 resolver operators") || !strings.Contains(cfg.Warnings[2], "--allow-remote") {
 		t.Errorf("warnings %q", cfg.Warnings)
 	}
 }

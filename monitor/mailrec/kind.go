@@ -2,6 +2,7 @@ package mailrec
 
 import (
 	"fmt"
+	"strings"
 
 	"maildrift/monitor/rrset"
 )
@@ -127,5 +128,20 @@ func (k *Kind) UnmarshalText(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("unknown record kind %q", b)
+	return fmt.Errorf("unknown record kind %q: use %s", b, kindList())
+}
+
+// kindList names all kinds for people.
+func kindList() string {
+	var out strings.Builder
+	for i := range kinds {
+		switch {
+		case i == len(kinds)-1:
+			out.WriteString(" or ")
+		case i > 0:
+			out.WriteString(", ")
+		}
+		out.WriteString(kinds[i].name)
+	}
+	return out.String()
 }

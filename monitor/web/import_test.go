@@ -111,14 +111,18 @@ func TestImportTellsAHundredErrorsAtMost(t *testing.T) {
 // TestExportIsWhatImportTakes moves a fleet to another daemon.
 func TestExportIsWhatImportTakes(t *testing.T) {
 	from, to := populated(t), newWorld(t)
+	// Its keys are such as no registry takes in.
+	if err := from.engine.Remove(t.Context(), "zz-hostile.example", ""); err != nil {
+		t.Fatal(err)
+	}
 	export := from.ask(http.MethodGet, "/api/v1/export", "").Body.String()
 	if resp := to.ask(http.MethodPost, "/api/v1/import", export); resp.Code != http.StatusOK {
 		t.Fatalf("%d %s", resp.Code, resp.Body)
 	}
-	if again := to.ask(http.MethodGet, "/api/v1/export", "").Body.String(); again != export || strings.Count(export, "\n") != 3 {
+	if again := to.ask(http.MethodGet, "/api/v1/export", "").Body.String(); again != export || strings.Count(export, "\n") != 2 {
 		t.Errorf("exported\n%s\nand after the import\n%s", export, again)
 	}
-	if added := from.ask(http.MethodGet, "/api/v1/export?origin=api", "").Body.String(); strings.Contains(added, "calm.example") || strings.Count(added, "\n") != 2 {
+	if added := from.ask(http.MethodGet, "/api/v1/export?origin=api", "").Body.String(); strings.Contains(added, "calm.example") || strings.Count(added, "\n") != 1 {
 		t.Errorf("added at run time:\n%s", added)
 	}
 }

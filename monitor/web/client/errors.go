@@ -2,9 +2,11 @@ package client
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"strings"
 
@@ -64,7 +66,11 @@ type Unreachable struct {
 
 // Error says where it was looked for, and why that failed.
 func (e *Unreachable) Error() string {
-	return fmt.Sprintf("no maildrift answers at %s: %v", e.Base, e.Err)
+	err := e.Err
+	if inner := new(net.OpError); errors.As(err, &inner) {
+		err = inner.Err // without the address, which has been said
+	}
+	return fmt.Sprintf("no maildrift answers at %s (%v): is it running there? --url or MAILDRIFT_URL names another place", e.Base, err)
 }
 
 // Unwrap gives why.

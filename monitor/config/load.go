@@ -229,6 +229,11 @@ func (l *loader) resolvers(spec resolversSpec, ipv6 bool) {
 		all[r.Name] = r
 		l.resolver(path, r)
 	}
+	l.groups(spec, all, ipv6)
+}
+
+// groups makes the sources that can be reached, and the groups that name them.
+func (l *loader) groups(spec resolversSpec, all map[string]resolverSpec, ipv6 bool) {
 	groups := map[string][]*resolve.Source{}
 	sources := map[string]*resolve.Source{}
 	for _, name := range keys(all) {

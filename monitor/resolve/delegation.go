@@ -204,6 +204,9 @@ func (d *Delegations) descend(ctx context.Context, zone Zone, cut rrset.Name) (Z
 			continue
 		}
 		hosts, ttl := nsAt(append(slices.Clone(reply.Answer), reply.Ns...), cut)
+		if len(hosts) == 0 && !reply.Authoritative {
+			continue // lame: it does not know whether there is a cut
+		}
 		if len(hosts) == 0 {
 			d.keep(Zone{Apex: cut}, 60)
 			return Zone{}, false

@@ -26,7 +26,7 @@ func delegated(t *testing.T, o resolve.DelegationOptions) (*dnslab.Lab, *dnslab.
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := resolve.NewClient(resolve.Options{Timeout: 200 * time.Millisecond, Rate: 1e6})
+	client := resolve.NewClient(resolve.Options{Timeout: time.Second, Rate: 1e6})
 	t.Cleanup(client.Close)
 	o.Port = lab.Port()
 	source := &resolve.Source{ID: "one", Operator: "one", Addrs: []netip.AddrPort{r.Addr()}}
@@ -94,6 +94,15 @@ func TestACutIsBelievedForItsTimeAndFoundAgainWhenForgotten(t *testing.T) {
 	d.Forget("a.new.example")
 	if z := find(d, "a.new.example"); z.Apex != "new.example" {
 		t.Errorf("lives in %s after it was delegated", z.Apex)
+	}
+}
+
+// A server that does not serve the zone above says NOERROR and nothing else: no word about a cut.
+func TestALameServerDoesNotHideACut(t *testing.T) {
+	lab, _, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
+	lab.Authorities()[0].Fault(dnslab.Match{Below: "shop.example"}, dnslab.Empty, dnslab.NotAuthoritative)
+	if z := find(d, "shop.example"); z.Apex != "shop.example" {
+		t.Errorf("shop.example was taken to live in %q", z.Apex)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestDoH(t *testing.T) {
 		// The name is looked up by nobody: the address says where to connect.
 		URL: "https://example.com/dns-query", Addrs: addrOf(server.Listener.Addr()),
 	}
-	c := quickClient(t)
+	c := patientClient(t)
 	if o := ask(t, c, Query{Source: src, Question: shopTXT}); o.Outcome != Answered || o.Set.Lines()[0] != "v=spf1 -all" || o.Transport != DoH {
 		t.Errorf("%s %q over %s (%s)", o.Outcome, o.Set.Lines(), o.Transport, o.Detail)
 	}
@@ -87,7 +87,7 @@ func TestDoT(t *testing.T) {
 		}
 	}()
 	src := &Source{ID: "dot", Operator: "dot", Transport: DoT, RootCAFile: ca, ServerName: "example.com", Addrs: addrOf(l.Addr())}
-	c := quickClient(t)
+	c := patientClient(t)
 	if o := ask(t, c, Query{Source: src, Question: shopTXT}); o.Outcome != Answered || o.Transport != DoT {
 		t.Errorf("%s over %s (%s)", o.Outcome, o.Transport, o.Detail)
 	}

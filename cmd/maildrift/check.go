@@ -251,7 +251,7 @@ func pickResolvers(addrs []string) ([]*resolve.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, &resolve.Source{ID: ap.String(), Operator: resolve.Operator(ap.String()), Addrs: []netip.AddrPort{ap}})
+		out = append(out, &resolve.Source{ID: ap.String(), Operator: resolve.Operator(ap.String()), Addrs: []netip.AddrPort{ap}, Direct: true})
 	}
 	return out, nil
 }

@@ -44,7 +44,7 @@ func fuzzSingle(f *testing.F, d dialect, seeds ...string) {
 }
 
 func FuzzSPF(f *testing.F) {
-	fuzzSingle(f, spf{}, "v=spf1 include:x.example ip4:192.0.2.0/24 ip6:2001:db8::/32 a:%{ir}.x.example/24//64 -all",
+	fuzzSingle(f, spfDialect{}, "v=spf1 include:x.example ip4:192.0.2.0/24 ip6:2001:db8::/32 a:%{ir}.x.example/24//64 -all",
 		"v=spf1 redirect=_spf.example.com exp=%{d}.x", "v=spf1 mx ?all x=%%%_%-")
 }
 

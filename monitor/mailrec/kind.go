@@ -92,7 +92,7 @@ func (k Kind) Type() rrset.Type { return kinds[k].typ }
 func (k Kind) family() family {
 	switch k {
 	case SPF:
-		return single{spf{}}
+		return single{spfDialect{}}
 	case DKIM:
 		return single{dkim{}}
 	case DMARC:

@@ -14,7 +14,7 @@ func (ownership) mine(text []byte) bool {
 
 // isMailRecord says whether receivers of mail read the text as a record of its own.
 func isMailRecord(text []byte) bool {
-	return spf{}.is(text) || dmarc{}.is(text) || mtaSTS{}.is(text) || tlsRPT{}.is(text) || bimi{}.is(text) || looksLikeKey(text)
+	return spfDialect{}.is(text) || dmarc{}.is(text) || mtaSTS{}.is(text) || tlsRPT{}.is(text) || bimi{}.is(text) || looksLikeKey(text)
 }
 
 // replaces says whether two values begin with the same name: "MS=…" or

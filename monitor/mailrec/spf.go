@@ -2,80 +2,45 @@ package mailrec
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"maildrift/monitor/mailrec/spf"
 )
 
-// maxSPFLookups is how many terms may need DNS lookups (RFC 7208 section 4.6.4).
-const maxSPFLookups = 10
+// spfRecord is what an SPF record says (RFC 7208 section 12).
+type spfRecord struct{ spf.Record }
 
-// spfRecord is a parsed SPF record (RFC 7208 section 12).
-type spfRecord struct {
-	// mechanisms are in order, up to and with the first all: what follows it is never
-	// tested (section 5.1).
-	mechanisms []spfTerm
-	// modifiers are sorted, since their order means nothing (section 6). Redirect is
-	// left out when there is an all, which makes receivers ignore it (section 6.1).
-	modifiers []spfTerm
-	notes     []string
-}
+func (r spfRecord) canonical() string { return r.String() }
 
-func (r spfRecord) canonical() string {
-	var out strings.Builder
-	out.WriteString("v=spf1")
-	for _, t := range r.mechanisms {
-		out.WriteByte(' ')
-		out.WriteString(t.String())
-	}
-	for _, t := range r.modifiers {
-		out.WriteByte(' ')
-		out.WriteString(t.String())
-	}
-	return out.String()
-}
-
-func (r spfRecord) remarks() []string { return r.notes }
+func (r spfRecord) remarks() []string { return r.Notes }
 
 // defect counts only this record's own terms; what its includes add is not known
 // here.
 func (r spfRecord) defect() *fault {
-	lookups := 0
-	for _, t := range slices.Concat(r.mechanisms, r.modifiers) {
-		switch t.name {
-		case "include", "a", "mx", "ptr", "exists", "redirect":
-			lookups++
-		}
-	}
-	if lookups <= maxSPFLookups {
+	lookups := r.Lookups()
+	if lookups <= spf.MaxLookups {
 		return nil
 	}
 	return &fault{
-		reason: fmt.Sprintf("%d terms of the SPF record need DNS lookups and at most %d are allowed: receivers give up with permerror", lookups, maxSPFLookups),
+		reason: fmt.Sprintf("%d terms of the SPF record need DNS lookups and at most %d are allowed: receivers give up with permerror", lookups, spf.MaxLookups),
 		rule:   "RFC 7208 section 4.6.4", impact: Degraded,
 	}
-}
-
-// all gives the qualifier of the all mechanism. Without one the default is neutral
-// (RFC 7208 section 4.7), unless another domain's record decides.
-func (r spfRecord) all() byte {
-	if n := len(r.mechanisms); n > 0 && r.mechanisms[n-1].name == "all" {
-		return r.mechanisms[n-1].qualifier
-	}
-	return '?'
 }
 
 // passing gives the terms by which somebody may send, all excepted.
 func (r spfRecord) passing() []string {
 	var out []string
-	for _, t := range r.mechanisms {
-		if t.qualifier == '+' && t.name != "all" {
-			out = append(out, t.key())
+	for _, t := range r.Mechanisms {
+		if t.Qualifier == '+' && t.Name != "all" {
+			out = append(out, t.Key())
 		}
 	}
-	for _, t := range r.modifiers {
-		if t.name == "redirect" {
-			out = append(out, t.key())
+	for _, t := range r.Modifiers {
+		if t.Name == "redirect" {
+			out = append(out, t.Key())
 		}
 	}
 	return out
@@ -88,15 +53,15 @@ func (r spfRecord) turnInto(other statement) ([]Change, *fault) {
 	var e effects
 	if len(lost) > 0 {
 		impact := Degraded
-		if now.all() == '-' {
+		if now.All() == '-' {
 			impact = Rejected
 		}
-		e.add(impact, "RFC 7208 section 4.6.2", "senders of %s no longer pass SPF: the result for them is %s", quoted(strings.Join(lost, " ")), spfResult(now.all()))
+		e.add(impact, "RFC 7208 section 4.6.2", "senders of %s no longer pass SPF: the result for them is %s", quoted(strings.Join(lost, " ")), spf.ResultOf(now.All()))
 	}
-	if was, is := strictness(r.all()), strictness(now.all()); is < was {
-		e.add(Weakened, "RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spfResult(r.all()), spfResult(now.all()))
+	if was, is := spf.Strictness(r.All()), spf.Strictness(now.All()); is < was {
+		e.add(Weakened, "RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spf.ResultOf(r.All()), spf.ResultOf(now.All()))
 	} else if is > was {
-		e.add(Degraded, "RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spfResult(r.all()), spfResult(now.all()))
+		e.add(Degraded, "RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spf.ResultOf(r.All()), spf.ResultOf(now.All()))
 	}
 	if len(came) > 0 {
 		e.add(Weakened, "RFC 7208 section 4.6.2", "more senders pass SPF: %s", quoted(strings.Join(came, " ")))
@@ -110,8 +75,8 @@ func (r spfRecord) turnInto(other statement) ([]Change, *fault) {
 // keys gives all terms without qualifiers.
 func (r spfRecord) keys() []string {
 	var out []string
-	for _, t := range slices.Concat(r.mechanisms, r.modifiers) {
-		out = append(out, t.key())
+	for _, t := range r.Terms() {
+		out = append(out, t.Key())
 	}
 	return out
 }
@@ -119,19 +84,19 @@ func (r spfRecord) keys() []string {
 // changesTo lists terms that went, came, or have another qualifier or value.
 func (r spfRecord) changesTo(now spfRecord) []Change {
 	var out []Change
-	was, is := slices.Concat(r.mechanisms, r.modifiers), slices.Concat(now.mechanisms, now.modifiers)
+	was, is := r.Terms(), now.Terms()
 	for _, t := range was {
-		i := slices.IndexFunc(is, func(o spfTerm) bool { return o.sameSlot(t) })
+		i := slices.IndexFunc(is, func(o spf.Term) bool { return o.SameSlot(t) })
 		switch {
 		case i < 0:
-			out = append(out, Change{Op: "-", Term: shown(t.key()), Was: shown(t.String())})
+			out = append(out, Change{Op: "-", Term: shown(t.Key()), Was: shown(t.String())})
 		case is[i] != t:
-			out = append(out, Change{Op: "~", Term: shown(t.slot()), Was: shown(t.String()), Now: shown(is[i].String())})
+			out = append(out, Change{Op: "~", Term: shown(t.Slot()), Was: shown(t.String()), Now: shown(is[i].String())})
 		}
 	}
 	for _, t := range is {
-		if !slices.ContainsFunc(was, func(o spfTerm) bool { return o.sameSlot(t) }) {
-			out = append(out, Change{Op: "+", Term: shown(t.key()), Now: shown(t.String())})
+		if !slices.ContainsFunc(was, func(o spf.Term) bool { return o.SameSlot(t) }) {
+			out = append(out, Change{Op: "+", Term: shown(t.Key()), Now: shown(t.String())})
 		}
 	}
 	if len(out) == 0 {
@@ -140,30 +105,32 @@ func (r spfRecord) changesTo(now spfRecord) []Change {
 	return out
 }
 
-// strictness orders the qualifiers of all by what happens to other senders.
-func strictness(qualifier byte) int { return strings.IndexByte("+?~-", qualifier) }
+// spfDialect is the dialect of SPF records.
+type spfDialect struct{}
 
-// spfResult names the result that a qualifier gives (RFC 7208 section 2.6).
-func spfResult(qualifier byte) string {
-	return map[byte]string{'+': "pass", '?': "neutral", '~': "softfail", '-': "fail"}[qualifier]
+func (spfDialect) kind() Kind { return SPF }
+
+func (spfDialect) is(text []byte) bool { return spf.Is(text) }
+
+func (spfDialect) parse(text string) (statement, *fault) { return parseSPF(text) }
+
+// parseSPF reads a record and says what receivers do if they cannot.
+func parseSPF(text string) (spfRecord, *fault) {
+	r, err := spf.Parse(text)
+	if err != nil {
+		var syntax *spf.SyntaxError
+		errors.As(err, &syntax)
+		return spfRecord{}, &fault{
+			reason: syntax.Error() + ": receivers give up with permerror", rule: "RFC 7208 section " + syntax.Section, impact: Degraded,
+		}
+	}
+	return spfRecord{r}, nil
 }
 
-// spf is the dialect of SPF records.
-type spf struct{}
-
-func (spf) kind() Kind { return SPF }
-
-// is follows RFC 7208 section 4.5: the version is followed by a space or the end.
-func (spf) is(text []byte) bool {
-	const version = "v=spf1"
-	return len(text) >= len(version) && bytes.EqualFold(text[:len(version)], []byte(version)) &&
-		(len(text) == len(version) || text[len(version)] == ' ')
-}
-
-func (spf) nearly(text []byte) string {
+func (spfDialect) nearly(text []byte) string {
 	lower := bytes.ToLower(bytes.TrimSpace(text))
 	switch {
-	case len(lower) < len(text) && (spf{}).is(lower):
+	case len(lower) < len(text) && spf.Is(lower):
 		return "it begins with white space"
 	case bytes.HasPrefix(lower, []byte(`"v=spf1`)):
 		return "quotation marks are part of it"
@@ -175,49 +142,49 @@ func (spf) nearly(text []byte) string {
 	return ""
 }
 
-func (spf) several(n int) *fault {
+func (spfDialect) several(n int) *fault {
 	return &fault{
 		reason: fmt.Sprintf("there are %d SPF records and only one is allowed: receivers give up with permerror", n),
 		rule:   "RFC 7208 section 4.5", impact: Degraded,
 	}
 }
 
-func (spf) gone(said statement) *fault {
+func (spfDialect) gone(said statement) *fault {
 	was, known := said.(spfRecord)
 	f := &fault{reason: "there is no SPF record", rule: "RFC 7208 section 4.5", impact: Degraded}
-	if known && len(was.passing()) == 0 && was.all() == '-' {
+	if known && len(was.passing()) == 0 && was.All() == '-' {
 		f.reason, f.impact = "there is no SPF record, which said that the domain sends no mail", Weakened
 	}
 	return f
 }
 
-func (spf) widened(was, now statement) *fault {
-	if now.(spfRecord).all() != '+' || was.(spfRecord).all() == '+' {
+func (spfDialect) widened(was, now statement) *fault {
+	if now.(spfRecord).All() != '+' || was.(spfRecord).All() == '+' {
 		return nil
 	}
 	return &fault{reason: "+all lets anybody send in the domain's name", rule: "RFC 7208 section 5.1", impact: Weakened}
 }
 
-func (spf) lacks(s statement, want []string) string {
+func (spfDialect) lacks(s statement, want []string) string {
 	r := s.(spfRecord)
 	terms, err := wantedSPFTerms(want)
 	if err != nil {
 		return err.reason
 	}
 	for _, t := range terms {
-		if slices.Contains(r.mechanisms, t) || slices.Contains(r.modifiers, t) {
+		if slices.Contains(r.Mechanisms, t) || slices.Contains(r.Modifiers, t) {
 			continue
 		}
-		i := slices.IndexFunc(r.mechanisms, t.sameSlot)
-		if i >= 0 && t.name != "all" {
-			return fmt.Sprintf("the SPF record has %s where %s is needed", quoted(r.mechanisms[i].String()), quoted(t.String()))
+		i := slices.IndexFunc(r.Mechanisms, t.SameSlot)
+		if i >= 0 && t.Name != "all" {
+			return fmt.Sprintf("the SPF record has %s where %s is needed", quoted(r.Mechanisms[i].String()), quoted(t.String()))
 		}
-		return fmt.Sprintf("the SPF record does not have %s before all: its senders get %s", quoted(t.String()), spfResult(r.all()))
+		return fmt.Sprintf("the SPF record does not have %s before all: its senders get %s", quoted(t.String()), spf.ResultOf(r.All()))
 	}
 	return ""
 }
 
-func (spf) validTerms(want []string) error {
+func (spfDialect) validTerms(want []string) error {
 	terms, err := wantedSPFTerms(want)
 	if err != nil {
 		return err
@@ -230,11 +197,11 @@ func (spf) validTerms(want []string) error {
 
 // wantedSPFTerms reads terms, or whole records of which all is left out: which
 // senders remain is the rest of the record's business.
-func wantedSPFTerms(want []string) ([]spfTerm, *fault) {
-	var out []spfTerm
+func wantedSPFTerms(want []string) ([]spf.Term, *fault) {
+	var out []spf.Term
 	for _, text := range want {
 		text = strings.TrimSpace(text)
-		whole := spf{}.is([]byte(text))
+		whole := spf.Is([]byte(text))
 		if !whole {
 			text = "v=spf1 " + text
 		}
@@ -242,8 +209,8 @@ func wantedSPFTerms(want []string) ([]spfTerm, *fault) {
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range slices.Concat(r.mechanisms, r.modifiers) {
-			if !whole || t.name != "all" {
+		for _, t := range r.Terms() {
+			if !whole || t.Name != "all" {
 				out = append(out, t)
 			}
 		}

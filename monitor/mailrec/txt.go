@@ -6,7 +6,7 @@ type otherText struct{}
 func (otherText) kind() Kind { return TXT }
 
 // mine takes all but SPF records, which have their own kind wherever they are.
-func (otherText) mine(text []byte) bool { return !spf{}.is(text) }
+func (otherText) mine(text []byte) bool { return !spfDialect{}.is(text) }
 
 // replaces: whatever is at the name instead of a lost value has replaced it, if
 // it has the same name or none.

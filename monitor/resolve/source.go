@@ -85,6 +85,9 @@ type Source struct {
 	Window int
 	// Timeout is how long one try may take; 0 means the asker's default.
 	Timeout time.Duration
+	// Direct believes answers that a Recursive source gives with authority although it offers
+	// no recursion: for one-shot commands, which people point at an authoritative server too.
+	Direct bool
 	// RootCAFile names a PEM file to check DoT and DoH certificates against; empty
 	// means the system's roots.
 	RootCAFile string

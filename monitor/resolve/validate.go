@@ -32,7 +32,7 @@ func matches(query, reply *dns.Msg) bool {
 		return false
 	}
 	q, r := query.Question[0], reply.Question[0]
-	return strings.EqualFold(q.Name, r.Name) && q.Qtype == r.Qtype && q.Qclass == r.Qclass
+	return sameName(q.Name, r.Name) && q.Qtype == r.Qtype && q.Qclass == r.Qclass
 }
 
 // interpret turns a reply that matches and is not truncated into what it says.
@@ -57,6 +57,12 @@ func interpret(o *Observation, reply *dns.Msg) {
 	if o.Outcome.Evidence() {
 		disqualify(o)
 	}
+}
+
+// sameName compares names from the wire with names that we made, which may be escaped
+// in another way.
+func sameName(a, b string) bool {
+	return strings.EqualFold(a, b) || rrset.FromFQDN(a) == rrset.FromFQDN(b)
 }
 
 func malformed(reply *dns.Msg) string {
@@ -107,7 +113,7 @@ func disqualify(o *Observation) {
 // proof that there is none.
 func interpretAnswer(o *Observation, reply *dns.Msg) {
 	recursive := o.Source.Role == Recursive
-	if recursive && !reply.RecursionAvailable {
+	if believed := reply.RecursionAvailable || o.Source.Direct && reply.Authoritative; recursive && !believed {
 		o.Outcome, o.Detail = Lame, "it offers no recursion"
 		return
 	}
@@ -169,7 +175,7 @@ func follow(o *Observation, answer []dns.RR) (string, error) {
 	var data [][]byte
 	for _, rr := range answer {
 		h := rr.Header()
-		if !strings.EqualFold(h.Name, at) || h.Rrtype != uint16(o.Question.Type) || h.Class != dns.ClassINET {
+		if !sameName(h.Name, at) || h.Rrtype != uint16(o.Question.Type) || h.Class != dns.ClassINET {
 			continue
 		}
 		d, err := rdata(rr)
@@ -188,7 +194,7 @@ func follow(o *Observation, answer []dns.RR) (string, error) {
 
 func hasType(answer []dns.RR, owner string, t rrset.Type) bool {
 	for _, rr := range answer {
-		if strings.EqualFold(rr.Header().Name, owner) && rr.Header().Rrtype == uint16(t) && rr.Header().Class == dns.ClassINET {
+		if sameName(rr.Header().Name, owner) && rr.Header().Rrtype == uint16(t) && rr.Header().Class == dns.ClassINET {
 			return true
 		}
 	}
@@ -200,10 +206,10 @@ func hasType(answer []dns.RR, owner string, t rrset.Type) bool {
 func alias(answer []dns.RR, at string) (target string, ttl uint32, n int) {
 	for _, rr := range answer {
 		c, ok := rr.(*dns.CNAME)
-		if !ok || !strings.EqualFold(c.Hdr.Name, at) || c.Hdr.Class != dns.ClassINET {
+		if !ok || !sameName(c.Hdr.Name, at) || c.Hdr.Class != dns.ClassINET {
 			continue
 		}
-		if n == 0 || !strings.EqualFold(target, c.Target) {
+		if n == 0 || !sameName(target, c.Target) {
 			n++
 		}
 		target, ttl = c.Target, clampTTL(c.Hdr.Ttl)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -106,12 +107,61 @@ func MustName(s string) Name {
 
 // FromFQDN takes a name as it came from the wire, in presentation form with a
 // trailing dot, and lower-cases it. It refuses nothing: hostile zones may use
-// any octet in a name.
+// any octet in a name. Libraries do not agree on what they escape and how (\@ or
+// \064 or nothing); here it is always as in [FromText].
 func FromFQDN(s string) Name {
 	if s == "." || s == "" {
 		return Root
 	}
-	return Name(lowerASCII(strings.TrimSuffix(s, ".")))
+	s = lowerASCII(strings.TrimSuffix(s, "."))
+	if strings.IndexByte(s, '\\') < 0 {
+		return Name(s)
+	}
+	var out strings.Builder
+	for len(s) > 0 {
+		switch {
+		case s[0] != '\\' || len(s) == 1:
+			out.WriteByte(s[0])
+			s = s[1:]
+		case len(s) >= 4 && isDigits(s[1:4]):
+			c, _ := strconv.Atoi(s[1:4])
+			writeOctet(&out, byte(c))
+			s = s[4:]
+		default:
+			writeOctet(&out, s[1])
+			s = s[2:]
+		}
+	}
+	return Name(out.String())
+}
+
+func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+// FromText makes a name of text in which every dot parts labels and every other
+// octet stands for itself, as SPF macros bring them about. It does not check lengths.
+func FromText(s string) Name {
+	var out strings.Builder
+	for i := range len(s) {
+		if s[i] == '.' {
+			out.WriteByte('.')
+		} else {
+			writeOctet(&out, s[i])
+		}
+	}
+	return Name(out.String())
+}
+
+// writeOctet writes an octet of a label, lower-cased, escaped as \DDD where it is special in
+// presentation form (RFC 4343 section 2.1).
+func writeOctet(out *strings.Builder, c byte) {
+	switch {
+	case c <= ' ' || c >= 0x7f || strings.IndexByte(`.\"';@()`, c) >= 0:
+		fmt.Fprintf(out, `\%03d`, c)
+	case 'A' <= c && c <= 'Z':
+		out.WriteByte(c + 'a' - 'A')
+	default:
+		out.WriteByte(c)
+	}
 }
 
 // lowerASCII lower-cases A to Z only: RFC 4343 knows no other case folding.

@@ -312,14 +312,7 @@ func wireName(b []byte) (Name, error) {
 			out.WriteByte('.')
 		}
 		for _, c := range b[1 : 1+n] {
-			switch {
-			case c == '.' || c == '\\' || c == '"' || c == ';' || c <= ' ' || c >= 0x7f:
-				fmt.Fprintf(&out, `\%03d`, c)
-			case 'A' <= c && c <= 'Z':
-				out.WriteByte(c + 'a' - 'A')
-			default:
-				out.WriteByte(c)
-			}
+			writeOctet(&out, c)
 		}
 		b = b[1+n:]
 	}

@@ -1,15 +1,15 @@
-package mailrec
+package spf
 
 import "strings"
 
-// parseSPFDomain reads a domain-spec (RFC 7208 section 7.1): names with macros. Names are
+// parseDomain reads a domain-spec (section 7.1): names with macros. Names are
 // lower-cased and lose a trailing dot; macros are kept, since the case of their
 // letter means something (section 7.3).
-func parseSPFDomain(s string) (string, string) {
+func parseDomain(s string) (string, string) {
 	if s == "" {
 		return "", "names no domain"
 	}
-	out, macroEnd, wrong := scanSPFMacros(s)
+	out, macroEnd, wrong := scanMacros(s)
 	if wrong != "" {
 		return "", wrong
 	}
@@ -30,7 +30,7 @@ func parseSPFDomain(s string) (string, string) {
 	return out, ""
 }
 
-// isTopLabel applies toplabel of RFC 7208 section 7.1: letters, digits and inner
+// isTopLabel applies toplabel of section 7.1: letters, digits and inner
 // hyphens, not all digits.
 func isTopLabel(s string) bool {
 	if s == "" || s[0] == '-' || s[len(s)-1] == '-' {
@@ -47,9 +47,20 @@ func isTopLabel(s string) bool {
 	return !digits
 }
 
-// scanSPFMacros checks a macro-string and gives it with its literal parts
+// scanMacros checks a macro-string and gives it with its literal parts
 // lower-cased; macroEnd says whether a macro comes last.
-func scanSPFMacros(s string) (canonical string, macroEnd bool, wrong string) {
+func scanMacros(s string) (canonical string, macroEnd bool, wrong string) {
+	return scanWith(s, macroLetters)
+}
+
+// isExplanation says whether the text that exp leads to may be expanded: ASCII, blanks
+// allowed, with the letters that only explanations have (section 6.2).
+func isExplanation(s string) bool {
+	_, _, wrong := scanWith(strings.ReplaceAll(s, " ", "x"), macroLetters+"crt")
+	return wrong == ""
+}
+
+func scanWith(s, letters string) (canonical string, macroEnd bool, wrong string) {
 	var out strings.Builder
 	for len(s) > 0 {
 		if s[0] != '%' {
@@ -60,7 +71,7 @@ func scanSPFMacros(s string) (canonical string, macroEnd bool, wrong string) {
 			s, macroEnd = s[1:], false
 			continue
 		}
-		n := macroLength(s)
+		n := macroLength(s, letters)
 		if n == 0 {
 			return "", false, "holds a % that begins no macro"
 		}
@@ -70,13 +81,13 @@ func scanSPFMacros(s string) (canonical string, macroEnd bool, wrong string) {
 	return out.String(), macroEnd, ""
 }
 
-// macroLetters are those of RFC 7208 section 7.2; c, r and t are for the text that
+// macroLetters are those of section 7.2; c, r and t are for the text that
 // exp points to and wrong in a record.
 const macroLetters = "slodiphv"
 
 // macroLength gives the length of the macro-expand at the start of s: %%, %_, %- or
 // "%{" letter [digits] ["r"] [delimiters] "}". It is 0 if there is none.
-func macroLength(s string) int {
+func macroLength(s, letters string) int {
 	if len(s) < 2 {
 		return 0
 	}
@@ -84,11 +95,11 @@ func macroLength(s string) int {
 		return 2
 	}
 	end := strings.IndexByte(s, '}')
-	if s[1] != '{' || end < 3 || strings.IndexByte(macroLetters, s[2]|0x20) < 0 {
+	if s[1] != '{' || end < 3 || strings.IndexByte(letters, s[2]|0x20) < 0 {
 		return 0
 	}
 	rest := strings.TrimLeft(s[3:end], "0123456789")
-	// A transformer of zero would keep no label at all (RFC 7208 section 7.3).
+	// A transformer of zero would keep no label at all (section 7.3).
 	if digits := s[3 : end-len(rest)]; digits != "" && strings.Trim(digits, "0") == "" {
 		return 0
 	}

@@ -85,6 +85,9 @@ type Domain struct {
 	Registered time.Time
 	// Records are sorted by key.
 	Records []Record
+	// Shared is set for a record that others' records rest on and that nobody registered; nil
+	// for registered domains.
+	Shared *Shared
 }
 
 // Schedule gives the domain's schedule group.

@@ -47,6 +47,8 @@ type Engine struct {
 	mu       sync.Mutex
 	settings *Settings
 	domains  map[rrset.Name]*Domain
+	// shared are the records that those of the domains rest on.
+	shared   map[rrset.Name]*Domain
 	stored   map[rrset.Name]StoredDomain
 	states   map[RecordID]*RecordState
 	votes    map[RecordID][]SourceVote
@@ -66,9 +68,11 @@ type Engine struct {
 	delivering atomic.Bool
 	cached     atomic.Pointer[Snapshot]
 
-	// tell wakes the teller, reschedule the clock; both hold one wake-up.
+	// tell wakes the teller, reschedule the clock, reshare the look at what rests on what; each
+	// holds one wake-up.
 	tell       chan struct{}
 	reschedule chan struct{}
+	reshare    chan struct{}
 	// running is the context of Run, under which background work goes; nil while Run
 	// does not run. work counts that work.
 	running context.Context //nolint:containedctx // it lives exactly as long as Run
@@ -95,7 +99,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
 		busy: map[rrset.Name]bool{}, sweeping: map[string]bool{},
 		closed: memory.Closed, self: memory.Self,
-		tell: make(chan struct{}, 1), reschedule: make(chan struct{}, 1),
+		tell: make(chan struct{}, 1), reschedule: make(chan struct{}, 1), reshare: make(chan struct{}, 1),
 	}
 	e.freed = sync.NewCond(&e.mu)
 	for _, d := range memory.Domains {
@@ -131,9 +135,11 @@ func (e *Engine) Apply(ctx context.Context, settings Settings, configured []*Dom
 	e.mu.Lock()
 	e.settings, e.domains = &settings, domains
 	e.applyBatch(batch)
+	e.shared = sharedBy(e.domains, e.states)
 	e.mu.Unlock()
 	e.wake(e.reschedule)
 	e.wake(e.tell)
+	e.wake(e.reshare)
 	return nil
 }
 
@@ -172,12 +178,13 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 	for _, name := range sortedKeys(domains) {
 		e.planDomain(domains[name], &batch, now)
 	}
+	shared := sharedBy(domains, e.states)
 	for id := range e.states {
 		d, ok := domains[id.Domain]
 		if ok {
 			_, ok = d.Record(id.Key)
 		}
-		if !ok {
+		if _, used := shared[id.Domain]; !ok && (!used || id.Key != SharedKey) {
 			e.planRemoval(id, &batch, now, "removed from the configuration", "")
 		}
 	}
@@ -207,6 +214,12 @@ func (e *Engine) planDomain(d *Domain, batch *Batch, now time.Time) {
 		batch.Domains = append(batch.Domains, had)
 	}
 	d.Registered = had.Registered
+	e.planStates(d, batch, now)
+}
+
+// planStates gives states to records that have none or are expected otherwise. The caller
+// holds mu.
+func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 	for _, r := range d.Records {
 		id := RecordID{d.Name, r.Key}
 		state, ok := e.states[id]
@@ -306,6 +319,9 @@ func (e *Engine) change(ctx context.Context, plan func(batch *Batch, now time.Ti
 	e.applyBatch(batch)
 	if after != nil {
 		after()
+	}
+	if batch.restsOnOthers() {
+		e.wake(e.reshare)
 	}
 	e.mu.Unlock()
 	e.wake(e.tell)
@@ -440,6 +456,9 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 func (e *Engine) CheckNow(ctx context.Context, name rrset.Name) error {
 	e.mu.Lock()
 	d, ok := e.domains[name]
+	if !ok {
+		d, ok = e.shared[name]
+	}
 	e.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("domain %s: %w", name, ErrNotFound)
@@ -460,8 +479,9 @@ type Snapshot struct {
 	At time.Time
 	// Generation grows with every change.
 	Generation uint64
-	// Domains are sorted by name.
+	// Domains are the registered domains, sorted by name; Shared the records that theirs rest on.
 	Domains []*Domain
+	Shared  []*Domain
 	States  map[RecordID]*RecordState
 	// Votes are what was heard last about each record that was asked about since start.
 	Votes map[RecordID][]SourceVote
@@ -491,6 +511,9 @@ func (e *Engine) Snapshot() *Snapshot {
 	}
 	for _, name := range sortedKeys(e.domains) {
 		s.Domains = append(s.Domains, e.domains[name])
+	}
+	for _, name := range sortedKeys(e.shared) {
+		s.Shared = append(s.Shared, e.shared[name])
 	}
 	e.cached.Store(s)
 	return s

@@ -29,6 +29,9 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	e.see(sw)
 	e.mu.Unlock()
 	e.commits.Unlock()
+	if batch.restsOnOthers() {
+		e.wake(e.reshare)
+	}
 
 	e.swept(sw.summary)
 	for _, t := range batch.Transitions {
@@ -66,6 +69,7 @@ func position(p judge.Position) string {
 func (e *Engine) batch(sw *sweep) Batch {
 	var b Batch
 	if sw.summary.Good() {
+		e.weigh(sw)
 		for _, j := range sw.jobs {
 			e.batchJob(j, &b)
 		}
@@ -76,6 +80,36 @@ func (e *Engine) batch(sw *sweep) Batch {
 	}
 	e.batchSelf(sw, &b)
 	return b
+}
+
+// weigh says of what turned bad in a sweep what it does to the domains' mail, all that the
+// sweep saw of them taken together.
+func (e *Engine) weigh(sw *sweep) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	swept := map[RecordID]*RecordState{}
+	for _, j := range sw.jobs {
+		swept[j.state.ID] = &j.state
+	}
+	look := states(func(id RecordID) *RecordState {
+		if s, ok := swept[id]; ok {
+			return s
+		}
+		return e.states[id]
+	})
+	for _, j := range sw.jobs {
+		if len(j.transitions) == 0 || j.state.Verdict == judge.Holding || j.state.Phase != judge.Verified {
+			continue
+		}
+		if node := j.subject.Domain; node.Shared != nil {
+			j.state.Finding.Impact = look.sharedImpact(node, e.domains, &j.state)
+		} else {
+			j.state.Finding.Impact = look.impactOf(node, j.state.ID.Key, j.state.Finding.Impact)
+		}
+		for i := range j.transitions {
+			j.transitions[i].Finding.Impact = j.state.Finding.Impact
+		}
+	}
 }
 
 func (b Batch) empty() bool {

@@ -34,6 +34,9 @@ func alertFor(s judge.State) (AlertName, string, bool) {
 // written again only when there is something new to tell.
 func (j *job) incidents(now time.Time) []Incident {
 	name, value, wanted := alertFor(j.state.State)
+	if j.subject.Domain.Shared != nil && name == AlertOverdue {
+		wanted = false // nobody here asked for it to be published
+	}
 	open := j.state.Incident
 	var out []Incident
 	if open != nil && (!wanted || open.Name != name || open.Value != value) {
@@ -78,6 +81,9 @@ func (j *job) facts(now time.Time) Facts {
 		Was: j.state.Baseline, Is: j.state.Seen, Finding: j.state.Finding,
 		Stage: j.state.Stage, Decision: j.evidence.Decision, Votes: j.evidence.Votes(),
 		Deadline: j.state.Deadline, LastDeadline: j.state.LastDeadline, Publish: r.Publish,
+	}
+	if shared := j.subject.Domain.Shared; shared != nil {
+		f.Affects, f.Examples = shared.Count, shared.Examples
 	}
 	if j.state.Phase == judge.Overdue {
 		f.Waiting = now.Sub(j.state.Registered)

@@ -166,6 +166,9 @@ func hear(s Subject, o resolve.Observation) Heard {
 	case o.Outcome == resolve.Elsewhere:
 		h.Stand = judge.Abstains
 		return h
+	case o.Bogus:
+		h.Stand = judge.Bogus
+		return h
 	case !o.Outcome.Evidence():
 		return h
 	}
@@ -352,7 +355,7 @@ func (d *desk) published(e Evidence) bool {
 			answered++
 		case judge.Differs, judge.Absent:
 			return false
-		case judge.Unheard:
+		case judge.Unheard, judge.Bogus:
 		}
 	}
 	return answered*2 >= len(e.Zone.Servers)

@@ -96,6 +96,10 @@ type Facts struct {
 	LastDeadline time.Time `json:"last_deadline,omitzero"`
 	// Publish is what mends it.
 	Publish []PublishLine `json:"publish,omitempty"`
+	// Affects is how many registered domains rest on the record, for one that is nobody's own;
+	// Examples are some of them.
+	Affects  int          `json:"affects,omitempty"`
+	Examples []rrset.Name `json:"examples,omitempty"`
 	// Waiting is how long an overdue record has been waited for.
 	Waiting time.Duration `json:"waiting_ns,omitempty"`
 	// Reason is what keeps the monitor itself from seeing.

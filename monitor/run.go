@@ -2,9 +2,12 @@ package monitor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"maildrift/monitor/rrset"
 )
 
 const (
@@ -22,6 +25,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.running = ctx
 	e.mu.Unlock()
 	e.background(e.keepTelling)
+	e.background(e.keepSharing)
 	for _, name := range sortedKeys(e.currentSettings().Groups) {
 		e.startSweep(name)
 	}
@@ -125,9 +129,11 @@ func (e *Engine) startSweep(name string) {
 	}
 	e.sweeping[name] = true
 	var domains []*Domain
-	for _, d := range e.domains {
-		if d.Schedule() == name {
-			domains = append(domains, d)
+	for _, registered := range []map[rrset.Name]*Domain{e.domains, e.shared} {
+		for _, d := range registered {
+			if d.Schedule() == name {
+				domains = append(domains, d)
+			}
 		}
 	}
 	e.mu.Unlock()
@@ -144,16 +150,32 @@ func (e *Engine) startSweep(name string) {
 	})
 }
 
+// keepSharing looks anew at which records rest on which whenever that may have changed.
+func (e *Engine) keepSharing(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.reshare:
+		}
+		if err := e.refreshShared(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("shared records are not up to date", "err", err)
+		}
+	}
+}
+
 // recheck asks between sweeps about what is not settled: pending, overdue,
 // suspected and bad records.
 func (e *Engine) recheck(ctx context.Context) {
 	e.mu.Lock()
 	unsettled := map[string][]*Domain{}
-	for _, d := range e.domains {
-		for _, r := range d.Records {
-			if s := e.states[RecordID{d.Name, r.Key}]; s != nil && needsAttention(s) {
+	for _, registered := range []map[rrset.Name]*Domain{e.domains, e.shared} {
+		for _, d := range registered {
+			if slices.ContainsFunc(d.Records, func(r Record) bool {
+				s := e.states[RecordID{d.Name, r.Key}]
+				return s != nil && needsAttention(s)
+			}) {
 				unsettled[d.Schedule()] = append(unsettled[d.Schedule()], d)
-				break
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -96,21 +97,28 @@ func (e *Engine) jobs(names []rrset.Name, settings *Settings, wanted func(*Recor
 	defer e.mu.Unlock()
 	var jobs []*job
 	for _, name := range names {
-		d, ok := e.domains[name]
-		if !ok {
+		for _, d := range []*Domain{e.domains[name], e.shared[name]} {
+			if d != nil {
+				jobs = append(jobs, e.jobsOf(d, settings, wanted)...)
+			}
+		}
+	}
+	return jobs
+}
+
+// jobsOf makes the jobs of one domain. The caller holds mu.
+func (e *Engine) jobsOf(d *Domain, settings *Settings, wanted func(*RecordState) bool) []*job {
+	var jobs []*job
+	group := settings.Groups[d.Schedule()]
+	for _, r := range d.Records {
+		s := e.states[RecordID{d.Name, r.Key}]
+		if s == nil || !wanted(s) {
 			continue
 		}
-		group := settings.Groups[d.Schedule()]
-		for _, r := range d.Records {
-			s := e.states[RecordID{name, r.Key}]
-			if s == nil || !wanted(s) {
-				continue
-			}
-			jobs = append(jobs, &job{before: s, state: *s, subject: Subject{
-				Domain: d, Record: r, Resolvers: group.Resolvers,
-				Baseline: s.Baseline, Verified: s.Phase == judge.Verified,
-			}})
-		}
+		jobs = append(jobs, &job{before: s, state: *s, subject: Subject{
+			Domain: d, Record: r, Resolvers: group.Resolvers,
+			Baseline: s.Baseline, Verified: s.Phase == judge.Verified,
+		}})
 	}
 	return jobs
 }
@@ -284,12 +292,43 @@ func (j *job) remember(before judge.Position) {
 		if d.Authority == judge.AuthorityGood && ok {
 			j.state.OldTTL = heard.TTL
 		}
+		j.follow(heard, ok)
 	case d.Verdict == j.state.Verdict && d.Meaning == j.state.Meaning && ok:
 		j.state.Seen, j.state.Finding = heard.Finding.Seen, heard.Finding
 		j.rememberDeadline()
+	case d.Verdict == judge.Disagreeing && j.state.Verdict == judge.Disagreeing && d.Bogus > 0:
+		j.state.Seen, j.state.Finding = rrset.Set{}, bogusFinding()
 	case j.state.Stage == judge.Recovering:
 		j.state.Deadline, j.state.LastDeadline = time.Time{}, j.evidence.Mended()
 	}
+}
+
+// bogusFinding is what validating resolvers make of a record whose chain of trust is broken.
+func bogusFinding() mailrec.Finding {
+	return mailrec.Finding{
+		Class: mailrec.Differs, Impact: mailrec.Degraded, Rule: "RFC 4035 section 5.5",
+		Reason: "DNSSEC validation fails: resolvers that validate answer SERVFAIL, although the zone's servers have the record",
+	}
+}
+
+// follow takes what a record that others maintain says now as its baseline, once all who were
+// heard agree on it.
+func (j *job) follow(heard Heard, ok bool) {
+	if !ok || j.subject.Record.Match != mailrec.Maintained || heard.Finding.Seen.Equal(j.state.Baseline) {
+		return
+	}
+	for _, h := range j.evidence.Heard {
+		if h.Stand == judge.Differs || h.Stand == judge.Absent || h.Stand == judge.Good && h.Finding.Meaning != heard.Finding.Meaning {
+			return
+		}
+	}
+	t := Transition{
+		ID: j.state.ID, Old: j.state.Baseline, New: heard.Finding.Seen, Finding: heard.Finding,
+		Decision: j.evidence.Decision, Votes: j.evidence.Votes(), Why: "changed by whoever maintains it",
+	}
+	t.From, t.To, t.At = j.state.Position(), j.state.Position(), time.Now()
+	j.transitions = append(j.transitions, t)
+	j.state.Baseline, j.subject.Baseline = heard.Finding.Seen, heard.Finding.Seen
 }
 
 // rememberWaiting keeps what is published instead of what was asked for, to be

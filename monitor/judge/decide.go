@@ -51,6 +51,9 @@ type Decision struct {
 	Configured int `json:"configured"`
 	Heard      int `json:"heard"`
 	Wrong      int `json:"wrong"`
+	// Bogus of those heard fail to validate the record; they count as hearing it wrong only where
+	// the question is whether receivers see it.
+	Bogus int `json:"bogus,omitempty"`
 	// Allowed is how many of those heard may dissent.
 	Allowed int `json:"allowed"`
 	// ServersHeard and ServersWrong count the zone's servers, of Servers.
@@ -94,7 +97,10 @@ func Dissent(n int) int {
 //	silent      more than d       blind: without the authority a half-changed world says nothing
 //	silent      n-d or more       drifted or missing, stage receivers
 //
-// and blind, whatever the authority says, when fewer than half of the configured
+// Operators for whom DNSSEC validation fails count as wrong in the second and fifth lines
+// only: what they hide is not gone, but part of the receivers does not see it.
+//
+// And blind, whatever the authority says, when fewer than half of the configured
 // operators or fewer than rules.MinOperators were heard: whoever cannot hear
 // resolvers is not sure to hear the authority either.
 func Decide(t Tally, rules Rules) Decision {
@@ -113,7 +119,7 @@ func Decide(t Tally, rules Rules) Decision {
 		}
 	case d.Authority == AuthoritySplit:
 		d.Verdict = Disagreeing
-	case d.Wrong <= d.Allowed:
+	case d.Wrong+d.Bogus <= d.Allowed:
 		d.Verdict = Holding
 	case d.Wrong >= quorum:
 		d.Verdict, d.Meaning = lost(t.Operators)
@@ -130,8 +136,11 @@ func Decide(t Tally, rules Rules) Decision {
 func count(t Tally) Decision {
 	d := Decision{Configured: max(t.Configured, len(t.Operators)), Servers: len(t.Authority)}
 	for _, v := range t.Operators {
-		if v.Stand == Good || v.Stand.wrong() {
+		if v.Stand == Good || v.Stand == Bogus || v.Stand.wrong() {
 			d.Heard++
+		}
+		if v.Stand == Bogus {
+			d.Bogus++
 		}
 		if v.Stand.wrong() {
 			d.Wrong++
@@ -189,7 +198,7 @@ func lost(votes []Vote) (Verdict, rrset.Hash) {
 			absent++
 		case Differs:
 			differs++
-		case Unheard, Good, Abstains:
+		case Unheard, Good, Abstains, Bogus:
 		}
 	}
 	if absent > differs {

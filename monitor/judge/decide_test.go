@@ -7,7 +7,7 @@ import (
 	"maildrift/monitor/rrset"
 )
 
-// votes reads a line of stands: g good, d differs, a absent, u unheard, - abstains.
+// votes reads a line of stands: g good, d differs, a absent, u unheard, - abstains, b bogus.
 func votes(line string) []Vote {
 	var out []Vote
 	for i, c := range line {
@@ -25,6 +25,8 @@ func votes(line string) []Vote {
 			v.Stand = Unheard
 		case '-':
 			v.Stand = Abstains
+		case 'b':
+			v.Stand = Bogus
 		default:
 			panic("no such vote: " + string(c))
 		}
@@ -72,6 +74,12 @@ func TestDecide(t *testing.T) {
 		{"one operator of one: below the least number", "a", "", Blind, NoStage, AuthorityUnasked},
 		{"two operators, one lies: no dissent is allowed", "ga", "gg", Disagreeing, NoStage, AuthorityGood},
 		{"operators as many gone as changed: it is there to be read", "ddaa", "", Drifted, AtReceivers, AuthorityUnasked},
+		{"two of six fail to validate", "ggggbb", "gg", Holding, NoStage, AuthorityGood},
+		{"three of six fail to validate", "gggbbb", "gg", Disagreeing, NoStage, AuthorityGood},
+		{"all fail to validate: it is not gone", "bbbbbb", "gg", Disagreeing, NoStage, AuthorityGood},
+		{"those that fail and those that lost it add up", "gggbaa", "gg", Disagreeing, NoStage, AuthorityGood},
+		{"gone at the authority, whoever fails to validate", "gggbbb", "aa", Missing, AtAuthority, AuthorityWrong},
+		{"authority silent, three of six fail to validate", "gggbbb", "uu", Blind, NoStage, AuthoritySilent},
 		{"operators mostly gone", "daaa", "", Missing, AtReceivers, AuthorityUnasked},
 	}
 	for _, tt := range tests {
@@ -117,7 +125,7 @@ func TestDissent(t *testing.T) {
 }
 
 func TestMergeKeepsTheWorstEvidence(t *testing.T) {
-	order := []Stand{Unheard, Abstains, Good, Differs, Absent}
+	order := []Stand{Unheard, Abstains, Good, Bogus, Differs, Absent}
 	for i, a := range order {
 		for j, b := range order {
 			got := Vote{Stand: a}.Merge(Vote{Stand: b}).Stand

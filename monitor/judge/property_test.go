@@ -11,7 +11,7 @@ import (
 )
 
 func drawVote(t *rapid.T) Vote {
-	v := Vote{Stand: Stand(rapid.IntRange(0, int(Abstains)).Draw(t, "stand"))}
+	v := Vote{Stand: Stand(rapid.IntRange(0, int(Bogus)).Draw(t, "stand"))}
 	if v.Stand == Good || v.Stand == Differs {
 		v.Meaning = rrset.Hash{byte(v.Stand), byte(rapid.IntRange(0, 2).Draw(t, "meaning"))}
 	}

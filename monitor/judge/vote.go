@@ -22,9 +22,12 @@ const (
 	// Abstains has answered but cannot know: an authority whose zone ends at a CNAME
 	// that leads elsewhere.
 	Abstains
+	// Bogus has the record but will not give it: DNSSEC validation fails there (RFC 4035
+	// section 5.5). It is no word about what the zone says, but receivers behind it see nothing.
+	Bogus
 )
 
-var standNames = [...]string{Unheard: "unheard", Good: "good", Differs: "differs", Absent: "absent", Abstains: "abstains"}
+var standNames = [...]string{Unheard: "unheard", Good: "good", Differs: "differs", Absent: "absent", Abstains: "abstains", Bogus: "bogus"}
 
 // String gives the name used in history and JSON.
 func (s Stand) String() string { return standNames[s] }
@@ -58,7 +61,7 @@ func (v Vote) Merge(o Vote) Vote {
 
 // rank orders stands from what says least to what says worst.
 func rank(s Stand) int {
-	return [...]int{Unheard: 0, Abstains: 1, Good: 2, Differs: 3, Absent: 4}[s]
+	return [...]int{Unheard: 0, Abstains: 1, Good: 2, Bogus: 3, Differs: 4, Absent: 5}[s]
 }
 
 // Tally is all that was heard about one record in one round of asking.

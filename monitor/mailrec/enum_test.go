@@ -33,6 +33,6 @@ func testWords[W word](t *testing.T, all []W, parse func([]byte) (W, error)) {
 func TestWordsComeBack(t *testing.T) {
 	testWords(t, []Class{Same, Differs, Absent}, func(b []byte) (c Class, err error) { err = c.UnmarshalText(b); return c, err })
 	testWords(t, []Impact{None, Weakened, Degraded, Rejected}, func(b []byte) (i Impact, err error) { err = i.UnmarshalText(b); return i, err })
-	testWords(t, []Match{Equal, Contains, Captured, Present}, func(b []byte) (m Match, err error) { err = m.UnmarshalText(b); return m, err })
+	testWords(t, []Match{Equal, Contains, Captured, Present, Maintained}, func(b []byte) (m Match, err error) { err = m.UnmarshalText(b); return m, err })
 	testWords(t, Kinds(), func(b []byte) (k Kind, err error) { err = k.UnmarshalText(b); return k, err })
 }

@@ -74,6 +74,8 @@ func (e Expectation) validateMatch() error {
 	case !needsValue && len(e.Alternatives) > 0,
 		!needsValue && len(e.Want) > 0 && e.Kind != Ownership:
 		return fmt.Errorf("match %s takes no value: use equal or contains", e.Match)
+	case e.Match == Maintained && e.Kind != SPF:
+		return fmt.Errorf("match maintained is for spf records that yours includes, not for %s", e.Kind)
 	case e.MatchPreference && e.Kind != MX:
 		return fmt.Errorf("match_preference is for mx records, not for %s", e.Kind)
 	case e.AllowInvalid && e.Match != Captured:

@@ -17,9 +17,12 @@ const (
 	Captured
 	// Present wants any valid, usable record, now and later.
 	Present
+	// Maintained is for SPF records of others that one's own includes: they may change as
+	// they like as long as receivers can use them and what they say about strangers (all) stays.
+	Maintained
 )
 
-var matchNames = [...]string{Equal: "equal", Contains: "contains", Captured: "captured", Present: "present"}
+var matchNames = [...]string{Equal: "equal", Contains: "contains", Captured: "captured", Present: "present", Maintained: "maintained"}
 
 // String gives the configuration's name.
 func (m Match) String() string { return matchNames[m] }
@@ -35,5 +38,5 @@ func (m *Match) UnmarshalText(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("unknown match %q: use equal, contains, captured or present", b)
+	return fmt.Errorf("unknown match %q: use equal, contains, captured, present or maintained", b)
 }

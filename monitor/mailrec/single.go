@@ -155,7 +155,7 @@ func (d single) check(e Expectation, set rrset.Set) Finding {
 		if lacking := d.lacksAll(e, r.said); lacking != "" {
 			return f.differs(&fault{reason: lacking, rule: d.gone(nil).rule, impact: Degraded}, nil)
 		}
-	case Captured, Present:
+	case Captured, Present, Maintained:
 	}
 	return f
 }
@@ -184,6 +184,8 @@ func (d single) compare(e Expectation, baseline, set rrset.Set) Finding {
 		f.Changes = changes
 		f.Notes = append(f.Notes, "the record changed and is still usable: "+why.reason)
 		return f
+	case Maintained:
+		return f.maintained(base.said, now.said, why, changes)
 	case Equal, Captured:
 	}
 	return f.differs(why, changes)

@@ -165,6 +165,22 @@ func (spfDialect) widened(was, now statement) *fault {
 	return &fault{reason: "+all lets anybody send in the domain's name", rule: "RFC 7208 section 5.1", impact: Weakened}
 }
 
+// maintained judges a change in a record that somebody else keeps: its networks are
+// theirs to change, what it says about strangers is not expected to.
+func (f Finding) maintained(base, now statement, why *fault, changes []Change) Finding {
+	was, known := base.(spfRecord)
+	is, _ := now.(spfRecord)
+	if known && was.All() != is.All() {
+		return f.differs(&fault{
+			reason: fmt.Sprintf("senders that are not listed got %s from this record and now get %s", spf.ResultOf(was.All()), spf.ResultOf(is.All())),
+			rule:   "RFC 7208 section 5.1", impact: why.impact,
+		}, changes)
+	}
+	f.Changes = changes
+	f.Notes = append(f.Notes, "whoever maintains the record changed it: "+why.reason)
+	return f
+}
+
 func (spfDialect) lacks(s statement, want []string) string {
 	r := s.(spfRecord)
 	terms, err := wantedSPFTerms(want)

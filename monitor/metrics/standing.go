@@ -183,7 +183,7 @@ func count(votes []monitor.SourceVote) (good, heard int) {
 		case judge.Good:
 			good++
 			heard++
-		case judge.Differs, judge.Absent:
+		case judge.Differs, judge.Absent, judge.Bogus:
 			heard++
 		case judge.Unheard, judge.Abstains:
 		}

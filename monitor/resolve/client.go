@@ -229,7 +229,9 @@ func (c *Client) askOne(ctx context.Context, l *lane, q Query) Observation {
 		}
 	}
 	if o.Outcome == ServFail && q.Source.Role == Recursive {
-		o.Detail = c.diagnose(ctx, l, q)
+		if o.Bogus = o.Bogus || c.answersUnvalidated(ctx, l, q); o.Bogus {
+			o.Detail = "DNSSEC validation fails for this name"
+		}
 	}
 	return o
 }
@@ -244,11 +246,11 @@ func (o Outcome) retriable() bool {
 	return false
 }
 
-// diagnose asks once more without DNSSEC validation (CD=1, RFC 4035 section 3.2.2), to
+// answersUnvalidated asks once more without DNSSEC validation (CD=1, RFC 4035 section 3.2.2), to
 // tell a broken chain of trust from a broken server. The answer is never evidence.
-func (c *Client) diagnose(ctx context.Context, l *lane, q Query) string {
+func (c *Client) answersUnvalidated(ctx context.Context, l *lane, q Query) bool {
 	if l.limit.Wait(ctx) != nil {
-		return ""
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
@@ -256,10 +258,7 @@ func (c *Client) diagnose(ctx context.Context, l *lane, q Query) string {
 	m.CheckingDisabled = true
 	o := Observation{Source: q.Source, Question: q.Question, Server: q.Source.Addrs[0], Transport: q.Source.Transport}
 	reply, err := c.exchange(ctx, l, &o, m)
-	if err != nil || reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
-		return ""
-	}
-	return "it answers when told not to validate: DNSSEC is broken for this name"
+	return err == nil && (reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError)
 }
 
 func given(q Query, err error) Observation {

@@ -132,6 +132,9 @@ type Observation struct {
 	TTL uint32
 	// AD and AA are the reply's bits: validated by DNSSEC, authoritative.
 	AD, AA bool
+	// Bogus says of a ServFail that it is DNSSEC validation that fails: the source says so (EDE
+	// 6 to 12), or answers when told not to validate.
+	Bogus bool
 	// EDE holds what the source explained.
 	EDE []EDE
 	// Server is the address that answered or was asked last; Transport how.

@@ -3,6 +3,7 @@ package resolve
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -20,6 +21,8 @@ const maxTTL = 7 * 24 * 3600
 const (
 	edeStale         = 3
 	edeForged        = 4
+	edeBogus         = 6
+	edeNSECMissing   = 12
 	edeBlocked       = 15
 	edeProhibited    = 18
 	edeStaleNXDomain = 19
@@ -49,6 +52,7 @@ func interpret(o *Observation, reply *dns.Msg) {
 		interpretAnswer(o, reply)
 	case dns.RcodeServerFailure:
 		o.Outcome = ServFail
+		o.Bogus = slices.ContainsFunc(o.EDE, func(e EDE) bool { return edeBogus <= e.Code && e.Code <= edeNSECMissing })
 	case dns.RcodeRefused:
 		o.Outcome = Refused
 	default:

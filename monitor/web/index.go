@@ -69,15 +69,17 @@ func newIndex(snap *monitor.Snapshot) *index {
 	return x
 }
 
-// find gives the domain with that name, and false if none has it.
+// find gives the registered domain with that name, or the record of that name that
+// others rest on, and false if there is neither.
 func (x *index) find(name rrset.Name) (*monitor.Domain, bool) {
-	i, ok := slices.BinarySearchFunc(x.snap.Domains, name, func(d *monitor.Domain, name rrset.Name) int {
-		return strings.Compare(string(d.Name), string(name))
-	})
-	if !ok {
-		return nil, false
+	for _, domains := range [][]*monitor.Domain{x.snap.Domains, x.snap.Shared} {
+		if i, ok := slices.BinarySearchFunc(domains, name, func(d *monitor.Domain, name rrset.Name) int {
+			return strings.Compare(string(d.Name), string(name))
+		}); ok {
+			return domains[i], true
+		}
 	}
-	return x.snap.Domains[i], true
+	return nil, false
 }
 
 // filter selects domains. The zero filter selects all.

@@ -178,7 +178,7 @@ func countStand(stand judge.Stand, heard, good *int) {
 	case judge.Good:
 		*heard++
 		*good++
-	case judge.Differs, judge.Absent:
+	case judge.Differs, judge.Absent, judge.Bogus:
 		*heard++
 	case judge.Unheard, judge.Abstains:
 	}

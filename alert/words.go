@@ -126,6 +126,8 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	set("stage", stage(i))
 	set("deadline", deadline(f))
 	set("effect", effect(i))
+	set("receivers", rulings(f))
+	set("affects", affected(f))
 	set("publish", publish(f))
 	if i.Why != "" {
 		set("ended", utc(i.Closed)+": "+i.Why)
@@ -133,7 +135,7 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	set("domain_url", w.BaseURL+"/domains/"+url.PathEscape(string(i.ID.Domain)))
 	out["description"] = description(out["summary"], [][2]string{
 		{"Record", out["owner"]}, {"Since", out["since"]}, {"Change", out["change"]}, {"Was", out["old"]},
-		{"Is now", cmp.Or(out["new"], nothing(i))}, {"Why it matters", out["effect"]},
+		{"Is now", cmp.Or(out["new"], nothing(i))}, {"Why it matters", out["effect"]}, {"Receivers", out["receivers"]}, {"Domains", out["affects"]},
 		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]},
 		{"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
 	})
@@ -143,6 +145,9 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 // summary says it in one line.
 func summary(i monitor.Incident) string {
 	what := fmt.Sprintf("%s record of %s", kindName(i.Facts.Kind, i.ID.Key), i.ID.Domain)
+	if n := i.Facts.Affects; n > 0 {
+		what = fmt.Sprintf("%s record of %s, on which the SPF of %s rests,", kindName(i.Facts.Kind, ""), i.ID.Domain, counted(n, "registered domain"))
+	}
 	switch i.Name {
 	case monitor.AlertDrifted:
 		return what + " has changed: " + cmp.Or(i.Facts.Finding.Reason, "it no longer says what was verified")
@@ -152,6 +157,9 @@ func summary(i monitor.Incident) string {
 		if i.Facts.Decision.Authority == judge.AuthoritySplit {
 			return what + ": the zone's own servers do not agree"
 		}
+		if i.Facts.Decision.Bogus > 0 {
+			return what + ": receivers that validate DNSSEC do not see it, since validation fails"
+		}
 		return what + ": part of the receivers do not see it as it should be"
 	case monitor.AlertOverdue:
 		return fmt.Sprintf("%s was not found as it should be for %s", what, span(i.Facts.Waiting))
@@ -160,6 +168,43 @@ func summary(i monitor.Incident) string {
 	case monitor.AlertWatchdog:
 	}
 	return string(i.Name)
+}
+
+// counted gives a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// affected names the domains that rest on a shared record.
+func affected(f monitor.Facts) string {
+	if f.Affects == 0 {
+		return ""
+	}
+	var names []string
+	for _, n := range f.Examples {
+		names = append(names, string(n))
+	}
+	out := strings.Join(names, ", ")
+	if more := f.Affects - len(names); more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
+}
+
+// rulings says what receivers do, with their SMTP codes, one a line.
+func rulings(f monitor.Facts) string {
+	var out []string
+	for _, r := range f.Rulings {
+		line := r.Receiver + ": " + r.Action.String()
+		if r.Code != "" {
+			line += " with " + r.Code
+		}
+		out = append(out, line+", because "+r.Why)
+	}
+	return strings.Join(out, "\n")
 }
 
 // kindName is the kind as people say it, with the selector or host that tells
@@ -227,6 +272,9 @@ func seenBy(f monitor.Facts) string {
 	if len(wrong) > 0 && len(wrong) < d.Heard {
 		slices.Sort(wrong)
 		out += " (" + strings.Join(wrong, ", ") + ")"
+	}
+	if d.Bogus > 0 {
+		out += fmt.Sprintf("; validation fails at %d", d.Bogus)
 	}
 	if d.Servers > 0 {
 		out += fmt.Sprintf("; zone's own servers: %d of %d", d.ServersWrong, d.ServersHeard)
@@ -299,6 +347,9 @@ func effectOf(impact mailrec.Impact) string {
 
 // publish gives what to put into the zone, one record a line.
 func publish(f monitor.Facts) string {
+	if f.Affects > 0 {
+		return "It is not yours to publish: ask whoever keeps it. Until it is back, take its include out of your own SPF records, or list their networks there."
+	}
 	var out []string
 	verified := f.Was.Lines()
 	for _, v := range verified {

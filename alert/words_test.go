@@ -13,6 +13,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
+	"maildrift/monitor/verdict"
 )
 
 var (
@@ -50,6 +51,7 @@ func lostInclude(t *testing.T) monitor.Incident {
 			Kind: mailrec.SPF, Owner: "notice.example.com", Type: rrset.TXT, Service: "directmail", Labels: map[string]string{"team": "growth"},
 			Was: was, Is: is, Finding: finding, Stage: judge.AtAuthority, Votes: votes,
 			Decision: judge.Decision{Configured: 7, Heard: 6, Wrong: 2, Servers: 2, ServersHeard: 1, ServersWrong: 1, Authority: judge.AuthorityWrong},
+			Rulings:  []verdict.Ruling{{Receiver: "Gmail", Action: verdict.Refuse, Code: "550 5.7.26", Why: "the SPF record ends in -all and the mail does not pass it"}},
 			Deadline: noon.Add(43 * time.Minute), LastDeadline: noon.Add(time.Hour),
 		},
 	}
@@ -74,8 +76,16 @@ func incidents(t *testing.T) []monitor.Incident {
 	overdue.Name, overdue.Value, overdue.Facts.Waiting = monitor.AlertOverdue, "", 48*time.Hour
 	overdue.Facts.Was, overdue.Facts.Stage = rrset.Set{}, judge.NoStage
 	overdue.Facts.Publish = []monitor.PublishLine{{Name: "notice.example.com", Type: rrset.TXT, Value: "v=spf1 include:spf1.dm.aliyun.com -all"}}
+	shared := missing
+	shared.ID = monitor.RecordID{Domain: "spf1.dm.aliyun.com", Key: monitor.SharedKey}
+	shared.Facts.Owner, shared.Facts.Service, shared.Facts.Affects = "spf1.dm.aliyun.com", "", 10_000
+	shared.Facts.Examples = []rrset.Name{"a.example.com", "b.example.com"}
+	bogus := split
+	bogus.Facts.Decision = judge.Decision{Configured: 7, Heard: 6, Bogus: 4, Servers: 2, ServersHeard: 2, Authority: judge.AuthorityGood}
+	bogus.Facts.Is, bogus.Facts.Votes = rrset.Set{}, nil
+	bogus.Facts.Finding = mailrec.Finding{Class: mailrec.Differs, Reason: "DNSSEC validation fails"}
 	blind := monitor.Incident{Name: monitor.AlertBlind, Opened: noon, Facts: monitor.Facts{Reason: "only 1 of 12 resolver operators answer the canary questions as they must"}}
-	return []monitor.Incident{drifted, missing, recovering, ended, split, overdue, blind}
+	return []monitor.Incident{drifted, missing, recovering, ended, split, overdue, shared, bogus, blind}
 }
 
 // TestWords shows every alert as its reader gets it. UPDATE_GOLDEN=1 writes the file.

@@ -102,9 +102,10 @@ func (e *Engine) weigh(sw *sweep) {
 			continue
 		}
 		if node := j.subject.Domain; node.Shared != nil {
-			j.state.Finding.Impact = look.sharedImpact(node, e.domains, &j.state)
+			j.state.Finding.Impact, j.rulings = look.sharedImpact(node, e.domains, &j.state)
 		} else {
 			j.state.Finding.Impact = look.impactOf(node, j.state.ID.Key, j.state.Finding.Impact)
+			j.rulings = look.outlook(node).Worse()
 		}
 		for i := range j.transitions {
 			j.transitions[i].Finding.Impact = j.state.Finding.Impact

@@ -55,6 +55,9 @@ func (j *job) incidents(now time.Time) []Incident {
 	case j.newsFor(open):
 		updated := *open
 		updated.Facts = j.facts(now)
+		if len(j.rulings) == 0 {
+			updated.Facts.Rulings = open.Facts.Rulings
+		}
 		j.state.Incident = &updated
 		out = append(out, updated)
 	}
@@ -80,7 +83,7 @@ func (j *job) facts(now time.Time) Facts {
 		Kind: r.Kind, Owner: r.Name, Type: r.Kind.Type(), Service: d.Service(), Purpose: r.Purpose, Labels: d.Spec.Labels,
 		Was: j.state.Baseline, Is: j.state.Seen, Finding: j.state.Finding,
 		Stage: j.state.Stage, Decision: j.evidence.Decision, Votes: j.evidence.Votes(),
-		Deadline: j.state.Deadline, LastDeadline: j.state.LastDeadline, Publish: r.Publish,
+		Deadline: j.state.Deadline, LastDeadline: j.state.LastDeadline, Publish: r.Publish, Rulings: j.rulings,
 	}
 	if shared := j.subject.Domain.Shared; shared != nil {
 		f.Affects, f.Examples = shared.Count, shared.Examples

@@ -18,6 +18,17 @@ type Outlook struct {
 	Impact mailrec.Impact `json:"impact"`
 }
 
+// Worse gives what receivers do worse now than with what was verified.
+func (o Outlook) Worse() []verdict.Ruling {
+	var out []verdict.Ruling
+	for i, r := range o.Now.Rulings {
+		if r.Action > o.Verified.Rulings[i].Action {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // states looks records up.
 type states func(RecordID) *RecordState
 
@@ -68,7 +79,7 @@ func (s states) treeBroken(set rrset.Set, reach map[rrset.Name]bool) bool {
 func verified(r verdict.Reading) verdict.Reading {
 	if !r.Baseline.Empty() {
 		r.Finding = mailrec.Finding{Class: mailrec.Same, Seen: r.Baseline}
-		r.TreeBroken = false
+		r.TreeBroken, r.Failed = false, false
 	}
 	return r
 }
@@ -124,26 +135,29 @@ func (s states) impactOf(d *Domain, key string, alone mailrec.Impact) mailrec.Im
 	return alone
 }
 
-// sharedImpact says what a shared record's being wrong does to those who rest on it: the
-// worst of some of them.
-func (s states) sharedImpact(node *Domain, domains map[rrset.Name]*Domain, state *RecordState) mailrec.Impact {
-	_, usable := mailrec.ReadSPF(state.Seen)
-	if state.Verdict != judge.Missing && usable {
-		if node.Shared.Redirect {
-			return state.Finding.Impact
-		}
-		if r, _ := mailrec.ReadSPF(state.Seen); r.All() == '+' {
-			return mailrec.Weakened
-		}
-		return mailrec.None // an include asks only who passes (RFC 7208 section 5.2)
+// sharedImpact says what a shared record's being wrong does to those who rest on it, and what
+// receivers then do worse: the worst of some of them.
+func (s states) sharedImpact(node *Domain, domains map[rrset.Name]*Domain, state *RecordState) (worst mailrec.Impact, rulings []verdict.Ruling) {
+	r, usable := mailrec.ReadSPF(state.Seen)
+	switch {
+	case state.Verdict == judge.Missing || !usable:
+	case node.Shared.Redirect:
+		return state.Finding.Impact, nil
+	case r.All() == '+':
+		return mailrec.Weakened, nil
+	default:
+		return mailrec.None, nil // an include asks only who passes (RFC 7208 section 5.2)
 	}
-	worst := mailrec.None
 	for _, name := range node.Shared.Examples {
-		if d, ok := domains[name]; ok {
-			worst = max(worst, s.outlook(d).Impact)
+		d, ok := domains[name]
+		if !ok {
+			continue
+		}
+		if o := s.outlook(d); o.Impact >= worst {
+			worst, rulings = o.Impact, o.Worse()
 		}
 	}
-	return worst
+	return worst, rulings
 }
 
 // Outlook judges a domain as the quorum of its sources sees it.

@@ -7,6 +7,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
+	"maildrift/monitor/verdict"
 )
 
 // RecordState is all that is remembered of one record between sweeps. It is
@@ -100,6 +101,8 @@ type Facts struct {
 	// Examples are some of them.
 	Affects  int          `json:"affects,omitempty"`
 	Examples []rrset.Name `json:"examples,omitempty"`
+	// Rulings are what receivers do worse now than with what was verified.
+	Rulings []verdict.Ruling `json:"rulings,omitempty"`
 	// Waiting is how long an overdue record has been waited for.
 	Waiting time.Duration `json:"waiting_ns,omitempty"`
 	// Reason is what keeps the monitor itself from seeing.

@@ -10,6 +10,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
+	"maildrift/monitor/verdict"
 )
 
 // maxRounds bounds how often a sweep asks about one record: the first look, one at
@@ -24,6 +25,7 @@ type job struct {
 	state       RecordState
 	evidence    Evidence
 	transitions []Transition
+	rulings     []verdict.Ruling
 	again       judge.Again
 	// turned says that a verified, holding record went bad in this sweep.
 	turned bool

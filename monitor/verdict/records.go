@@ -29,10 +29,14 @@ type Reading struct {
 func FromRecords(domain rrset.Name, readings []Reading) Facts {
 	f := Facts{SPFAligned: true, DKIMAligned: true}
 	var policy mailrec.PublishedPolicy
+	declared := false
 	for _, r := range readings {
 		if r.Kind == mailrec.DMARC {
-			policy = f.readDMARC(r)
+			declared, policy = true, f.readDMARC(r)
 		}
+	}
+	if !declared {
+		f.Policy = Monitor // nobody asked to look: it is not held against the domain
 	}
 	for _, r := range readings {
 		switch {

@@ -1,0 +1,273 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+	"maildrift/monitor/verdict"
+)
+
+const (
+	include  = rrset.Name("spf.service.test")
+	networks = rrset.Name("net.service.test")
+)
+
+// sharingShop gives a house in which shop.test and its provider's SPF records are verified:
+// shop.test includes spf.service.test, which includes net.service.test.
+func sharingShop(t *testing.T, more ...string) *house {
+	t.Helper()
+	h := newHouse(t, testSettings())
+	h.world.set(t, include, rrset.TXT, "v=spf1 include:net.service.test ~all")
+	h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 ~all")
+	var specs []Spec
+	for _, name := range append([]string{"shop.test"}, more...) {
+		h.world.set(t, rrset.Name(name), rrset.TXT, spf)
+		specs = append(specs, Spec{Domain: name, Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
+	}
+	h.add(specs...)
+	h.after(2 * time.Hour)
+	for _, node := range []rrset.Name{include, networks} {
+		if s := h.engine.Snapshot().States[RecordID{node, SharedKey}]; s == nil || s.Phase != judge.Verified {
+			t.Fatalf("%s is not watched and verified: %+v", node, s)
+		}
+	}
+	return h
+}
+
+func TestAnIncludeThatDisappearsUnderTenThousandDomainsIsOneAlert(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var names []string
+		for i := range 9_999 {
+			names = append(names, fmt.Sprintf("d%d.test", i))
+		}
+		h := sharingShop(t, names...)
+		defer h.stop()
+		h.world.remove(networks, rrset.TXT)
+		h.after(2 * time.Hour)
+		const alert = "RecordMissing net.service.test/include"
+		h.expectTold([]string{alert}, nil)
+		i := h.pager.lastTold(alert)
+		if i.Facts.Affects != 10_000 || len(i.Facts.Examples) != maxExamples || i.Impact != mailrec.Rejected {
+			t.Errorf("affects %d, for example %v, impact %s", i.Facts.Affects, i.Facts.Examples, i.Impact)
+		}
+		if len(i.Facts.Rulings) == 0 || i.Facts.Rulings[0].Action != verdict.Refuse {
+			t.Errorf("receivers: %+v", i.Facts.Rulings)
+		}
+		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 ~all")
+		h.after(2 * time.Hour)
+		h.expectTold([]string{alert}, []string{alert})
+	})
+}
+
+func TestWhatAProviderSaysAboutStrangersIsToldAtTheNode(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := sharingShop(t, "other.test")
+		defer h.stop()
+		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 -all")
+		h.after(2 * time.Hour)
+		const alert = "RecordDrifted net.service.test/include"
+		h.expectTold([]string{alert}, nil)
+		i := h.pager.lastTold(alert)
+		if i.Impact != mailrec.None || i.Facts.Affects != 2 || !strings.Contains(i.Facts.Finding.Reason, "softfail from this record and now get fail") {
+			t.Errorf("impact %s for %d: %s", i.Impact, i.Facts.Affects, i.Facts.Finding.Reason)
+		}
+	})
+}
+
+func TestAProvidersOwnChangesAreKeptInHistoryAndCallNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := sharingShop(t)
+		defer h.stop()
+		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 include:more.service.test ~all")
+		h.world.set(t, "more.service.test", rrset.TXT, "v=spf1 ip4:203.0.113.0/24 ~all")
+		h.after(3 * time.Hour)
+		h.expectTold(nil, nil)
+		var why []string
+		for _, tr := range h.journal.history() {
+			if tr.ID.Domain == networks {
+				why = append(why, tr.Why)
+			}
+		}
+		if !slices.Equal(why, []string{"", "changed by whoever maintains it"}) {
+			t.Errorf("history of the node: %q", why)
+		}
+		// What it leads to now is watched too, and what it led to no longer is.
+		h.world.remove("more.service.test", rrset.TXT)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordMissing more.service.test/include"}, nil)
+		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 ~all")
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordMissing more.service.test/include"}, []string{"RecordMissing more.service.test/include"})
+		if s := h.engine.Snapshot().States[RecordID{"more.service.test", SharedKey}]; s != nil {
+			t.Error("it is still watched although nobody rests on it")
+		}
+	})
+}
+
+func TestCachesThatDoNotAgreeDoNotMoveTheBaseline(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := sharingShop(t)
+		defer h.stop()
+		h.world.hold(networks, rrset.TXT, "r1", "r2")
+		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:198.51.100.0/24 ~all")
+		h.after(3 * time.Hour)
+		h.expectTold(nil, nil)
+		if got := h.engine.Snapshot().States[RecordID{networks, SharedKey}].Baseline.Lines(); got[0] != "v=spf1 ip4:192.0.2.0/24 ~all" {
+			t.Errorf("baseline %q while two caches still have the old one", got)
+		}
+	})
+}
+
+func TestSharedRecordsSurviveARestartAndEndWithTheirLastDomain(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := sharingShop(t)
+		h.world.remove(networks, rrset.TXT)
+		h.after(2 * time.Hour)
+		h.stop()
+		h.start(testSettings())
+		defer func() { h.stop() }()
+		h.after(2 * time.Hour)
+		const alert = "RecordMissing net.service.test/include"
+		h.expectTold([]string{alert}, nil)
+		if err := h.engine.Remove(context.Background(), apex, "tester"); err != nil {
+			t.Fatal(err)
+		}
+		h.after(time.Hour)
+		h.expectTold([]string{alert}, []string{alert})
+		if snap := h.engine.Snapshot(); len(snap.Shared) != 0 || len(snap.States) != 0 {
+			t.Errorf("left: %v, %v", snap.Shared, snap.States)
+		}
+	})
+}
+
+func TestAnIncludeThatIsARegisteredDomainsOwnRecordIsWatchedOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := sharingShop(t)
+		defer h.stop()
+		h.add(Spec{Domain: string(include), Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
+		h.after(2 * time.Hour)
+		var shared []rrset.Name
+		for _, d := range h.engine.Snapshot().Shared {
+			shared = append(shared, d.Name)
+		}
+		if !slices.Equal(shared, []rrset.Name{networks}) {
+			t.Errorf("shared records: %v", shared)
+		}
+		h.world.set(t, include, rrset.TXT, "v=spf1 ?all")
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordDrifted spf.service.test/spf"}, nil)
+	})
+}
+
+func TestAnIncludeThatNeverWasThereCallsNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer h.stop()
+		h.world.set(t, apex, rrset.TXT, spf)
+		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
+		h.after(100 * time.Hour)
+		h.expectTold(nil, nil)
+	})
+}
+
+// mailingShop gives a house with all that receivers look at.
+func mailingShop(t *testing.T) *house {
+	t.Helper()
+	h := newHouse(t, testSettings())
+	h.world.set(t, apex, rrset.TXT, "v=spf1 ip4:192.0.2.1 ~all")
+	h.world.set(t, "s._domainkey.shop.test", rrset.TXT, "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")
+	h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
+	h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{
+		{Kind: mailrec.SPF}, {Kind: mailrec.DKIM, Host: "s._domainkey"}, {Kind: mailrec.DMARC},
+	}})
+	h.after(2 * time.Hour)
+	return h
+}
+
+func TestImpactIsThatOnTheDomainsMail(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		spoil func(t *testing.T, w *world)
+		alert string
+		want  mailrec.Impact
+	}{
+		{"SPF breaks, DKIM is good", func(t *testing.T, w *world) { w.set(t, apex, rrset.TXT, "v=spf1 ~all") }, "RecordDrifted shop.test/spf", mailrec.Degraded},
+		{"p=reject became p=none", func(t *testing.T, w *world) { w.set(t, "_dmarc.shop.test", rrset.TXT, "v=DMARC1; p=none") }, "RecordDrifted shop.test/dmarc", mailrec.Weakened},
+		{"a second SPF record", func(t *testing.T, w *world) {
+			w.set(t, apex, rrset.TXT, "v=spf1 ip4:192.0.2.1 ~all", "v=spf1 include:other.test ~all")
+		}, "RecordDrifted shop.test/spf", mailrec.Degraded},
+		{"SPF and DKIM break", func(t *testing.T, w *world) {
+			w.set(t, apex, rrset.TXT, "v=spf1 ~all")
+			w.remove("s._domainkey.shop.test", rrset.TXT)
+		}, "RecordDrifted shop.test/spf", mailrec.Rejected},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				h := mailingShop(t)
+				defer h.stop()
+				tt.spoil(t, h.world)
+				h.after(2 * time.Hour)
+				if i := h.pager.lastTold(tt.alert); i.Impact != tt.want || !i.Open() {
+					t.Errorf("impact %s, want %s", i.Impact, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestEachOperatorHasItsOwnOutlook(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := mailingShop(t)
+		defer h.stop()
+		h.world.hold(apex, rrset.TXT, "r2", "r3", "r4", "r5", "r6")
+		h.world.set(t, apex, rrset.TXT, "v=spf1 -all")
+		h.after(2 * time.Hour)
+		snap := h.engine.Snapshot()
+		by := snap.OutlookBy(snap.Domains[0])
+		if by["r1"].SPF != verdict.Fail || by["r2"].SPF != verdict.Pass || by["r2"].Worst().Action != verdict.Accept || by["r1"].Worst().Action != verdict.Refuse {
+			t.Errorf("r1 %+v\nr2 %+v", by["r1"], by["r2"])
+		}
+		if o := snap.Outlook(snap.Domains[0]); o.Impact != mailrec.Rejected || o.Now.SPF != verdict.Fail {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
+func TestDNSSECThatOnlyValidatingOperatorsFailIsToldForWhatItIs(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := mailingShop(t)
+		defer h.stop()
+		h.world.bogusAt("r1", "r2", "r3", "r4")
+		h.after(20 * time.Minute)
+		h.expectTold(nil, nil)
+		h.after(4 * time.Hour)
+		h.expectTold([]string{
+			"RecordDisagreement shop.test/dkim:s", "RecordDisagreement shop.test/dmarc", "RecordDisagreement shop.test/spf",
+		}, nil)
+		i := h.pager.lastTold("RecordDisagreement shop.test/spf")
+		if !strings.Contains(i.Facts.Finding.Reason, "DNSSEC validation fails") || i.Facts.Decision.Bogus != 4 || i.Impact != mailrec.Degraded {
+			t.Errorf("impact %s: %+v", i.Impact, i.Facts)
+		}
+		h.world.mend()
+		h.after(4 * time.Hour)
+		if _, ended := h.pager.told(); len(ended) != 3 {
+			t.Errorf("ended: %q", ended)
+		}
+	})
+}
+
+// bogusAt makes resolvers fail to validate whatever is below shop.test.
+func (w *world) bogusAt(sources ...string) {
+	w.breakAll(resolve.ServFail, sources...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bogus = true
+}

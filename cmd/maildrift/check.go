@@ -111,6 +111,14 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer, args []string) erro
 	for i, e := range evidence {
 		results[i] = newCheckResult(e)
 	}
+	exploreSPF(ctx, client, sources, evidence, results)
+	for domain, v := range judgeDomains(evidence, results) {
+		for i := range results {
+			if results[i].Domain == domain {
+				results[i].Verdict = v
+			}
+		}
+	}
 	if err := printCheck(out, f.format, results); err != nil {
 		return err
 	}
@@ -151,6 +159,9 @@ type checkResult struct {
 	Numbers judge.Decision       `json:"decision"`
 	Votes   []monitor.SourceVote `json:"votes"`
 	Publish []string             `json:"publish,omitempty"`
+	// Tree is what an SPF record leads to; Verdict what receivers make of the domain's mail.
+	Tree    *checkTree    `json:"spf_tree,omitempty"`
+	Verdict *checkVerdict `json:"verdict,omitempty"`
 }
 
 func newCheckResult(e monitor.Evidence) checkResult {
@@ -236,6 +247,9 @@ func printCheck(out io.Writer, format string, results []checkResult) error {
 			p.head(r.Domain)
 		}
 		p.result(r, width)
+		if r.Verdict != nil && (i == len(results)-1 || results[i+1].Domain != r.Domain) {
+			p.verdict(r.Verdict)
+		}
 	}
 	return p.err
 }

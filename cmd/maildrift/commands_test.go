@@ -121,6 +121,9 @@ func labWithShop(t *testing.T) (*dnslab.Lab, []*dnslab.Resolver, []string) {
 		}
 	}
 	set("shop.example", rrset.TXT, "v=spf1 include:_spf.mail.example -all", "google-site-verification=abc")
+	if err := lab.Set("mail.example", "_spf.mail.example", rrset.TXT, 60, "v=spf1 ip4:192.0.2.0/24 ~all"); err != nil {
+		t.Fatal(err)
+	}
 	set("shop.example", rrset.MX, "10 mx.mail.example")
 	set("_dmarc.shop.example", rrset.TXT, "v=DMARC1; p=reject")
 	set("s1._domainkey.shop.example", rrset.TXT, demoKey)
@@ -146,6 +149,8 @@ func TestCheck(t *testing.T) {
 		return command(t, append(append([]string{"check", "shop.example", "--selector", "s1"}, flags...), more...)...)
 	}
 	check().expect(t, exitGood, "3 of 3 operators; 2 of 2 of the zone's own servers", "")
+	check().expect(t, exitGood, "mail of the service: SPF pass, DKIM pass, DMARC passes with policy reject\n    Gmail                  accepted\n", "")
+	command(t, append([]string{"check", "shop.example"}, flags...)...).expect(t, exitGood, "name the DKIM selector with --selector", "")
 
 	var results []checkResult
 	if err := json.Unmarshal([]byte(check("--format", "json").out), &results); err != nil || len(results) != 4 {
@@ -162,6 +167,13 @@ func TestCheck(t *testing.T) {
 	resolvers[0].Lie(false)
 	resolvers[0].Flush()
 
+	// A record is only as good as what it includes.
+	lab.Delete("mail.example", "_spf.mail.example", rrset.TXT)
+	for _, r := range resolvers {
+		r.Flush()
+	}
+	check().expect(t, exitProblems, "_spf.mail.example does not exist: receivers give up with permerror", "")
+	check().expect(t, exitProblems, "rejected 550 5.7.27 SPF does not pass", "")
 	lab.Delete("shop.example", "_dmarc.shop.example", rrset.TXT)
 	if err := lab.Set("shop.example", "shop.example", rrset.TXT, 60, "v=spf1 inlcude:_spf.mail.example -all"); err != nil {
 		t.Fatal(err)

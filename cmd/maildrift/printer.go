@@ -10,6 +10,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec/spf"
 	"maildrift/monitor/web/wire"
 )
 
@@ -77,6 +78,9 @@ func (p *printer) result(r checkResult, width int) {
 	}
 	for _, n := range r.Notes {
 		p.field("note", n)
+	}
+	if r.Tree != nil {
+		p.field("lookups", fmt.Sprintf("%d of %d", r.Tree.Lookups, spf.MaxLookups))
 	}
 	p.field("heard", heardLine(r.Numbers))
 	if r.Status == "disagreeing" || r.Status == "unknown" {

@@ -48,7 +48,8 @@ func references(set rrset.Set) []reference {
 	}
 	var out []reference
 	for _, t := range r.Terms() {
-		if !(t.Name == "include" && !t.IsModifier()) && t.Name != "redirect" || strings.Contains(t.Domain, "%") {
+		leads := t.Name == "include" && !t.IsModifier() || t.Name == "redirect"
+		if !leads || strings.Contains(t.Domain, "%") {
 			continue
 		}
 		if name, err := rrset.ParseName(t.Domain); err == nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"time"
 
 	"maildrift/monitor"
@@ -8,6 +9,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
+	"maildrift/monitor/verdict"
 )
 
 // Summary is a domain in a list.
@@ -70,6 +72,40 @@ type Domain struct {
 	Summary
 	Spec    monitor.Spec `json:"spec" doc:"As it was registered"`
 	Records []Record     `json:"records" nullable:"false"`
+	// Outlook is what receivers make of the domain's mail, OutlookBy what they do behind each
+	// operator that sees it otherwise.
+	Outlook   *Outlook                    `json:"outlook,omitempty" doc:"What receivers make of the domain's mail"`
+	OutlookBy map[string][]verdict.Ruling `json:"outlook_by,omitempty" doc:"What receivers do behind operators that see other records than most"`
+	// Shared is set for a record that nobody registered and that domains rest on.
+	Shared *Shared `json:"shared,omitempty" doc:"Who rests on this record, if nobody registered it"`
+}
+
+// Outlook is what receivers make of a domain's mail.
+type Outlook struct {
+	SPF      verdict.Auth     `json:"spf"`
+	DKIM     verdict.Auth     `json:"dkim"`
+	DMARC    bool             `json:"dmarc_pass"`
+	Policy   verdict.Policy   `json:"dmarc_policy"`
+	Impact   mailrec.Impact   `json:"impact" doc:"What changed for the mail since the records were verified"`
+	Rulings  []verdict.Ruling `json:"rulings" nullable:"false"`
+	Verified []verdict.Ruling `json:"verified" nullable:"false" doc:"What receivers did with what was verified"`
+}
+
+// Shared says who rests on a record.
+type Shared struct {
+	Domains  int          `json:"domains"`
+	Examples []rrset.Name `json:"examples" nullable:"false"`
+}
+
+// outlookOf gives what receivers do; nil for a domain whose records say nothing about that.
+func outlookOf(o monitor.Outlook) *Outlook {
+	if o.Now.SPF == verdict.Untried && o.Now.DKIM == verdict.Untried {
+		return nil
+	}
+	return &Outlook{
+		SPF: o.Now.SPF, DKIM: o.Now.DKIM, DMARC: o.Now.Passes, Policy: o.Now.Policy, Impact: o.Impact,
+		Rulings: o.Now.Rulings, Verified: o.Verified.Rulings,
+	}
 }
 
 // DomainOf gives all about a domain in a snapshot.
@@ -78,6 +114,20 @@ func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
 	for _, r := range d.Records {
 		id := monitor.RecordID{Domain: d.Name, Key: r.Key}
 		out.Records = append(out.Records, recordOf(r, snap.States[id], snap.Votes[id]))
+	}
+	if d.Shared != nil {
+		out.Shared = &Shared{Domains: d.Shared.Count, Examples: d.Shared.Examples}
+		return out
+	}
+	overall := snap.Outlook(d)
+	out.Outlook = outlookOf(overall)
+	for op, v := range snap.OutlookBy(d) {
+		if out.Outlook != nil && !slices.Equal(v.Rulings, overall.Now.Rulings) {
+			if out.OutlookBy == nil {
+				out.OutlookBy = map[string][]verdict.Ruling{}
+			}
+			out.OutlookBy[string(op)] = v.Rulings
+		}
 	}
 	return out
 }

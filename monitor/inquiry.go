@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -180,8 +181,22 @@ func hear(s Subject, o resolve.Observation) Heard {
 		h.Stand = judge.Differs
 	case mailrec.Absent:
 		h.Stand = judge.Absent
+		h.Finding.Reason += dangling(o)
 	}
 	return h
+}
+
+// dangling says of a record that is absent where its aliases lead: what is wrong then is not the
+// zone that was edited but the one at the other end, and if nobody owns that, anybody may.
+func dangling(o resolve.Observation) string {
+	if len(o.Chain) == 0 {
+		return ""
+	}
+	end := rrset.Printable([]byte(o.Chain[len(o.Chain)-1]))
+	if o.Outcome == resolve.NXDomain {
+		return fmt.Sprintf("; the CNAME here leads to %s, which does not exist: whoever can register that name can put a record there", end)
+	}
+	return fmt.Sprintf("; the CNAME here leads to %s, which has no such record", end)
 }
 
 func (s Subject) find(set rrset.Set) mailrec.Finding {

@@ -2,7 +2,11 @@ package monitor
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -183,7 +187,7 @@ func mailingShop(t *testing.T) *house {
 	t.Helper()
 	h := newHouse(t, testSettings())
 	h.world.set(t, apex, rrset.TXT, "v=spf1 ip4:192.0.2.1 ~all")
-	h.world.set(t, "s._domainkey.shop.test", rrset.TXT, "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")
+	h.world.set(t, "s._domainkey.shop.test", rrset.TXT, longKey(t))
 	h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
 	h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{
 		{Kind: mailrec.SPF}, {Kind: mailrec.DKIM, Host: "s._domainkey"}, {Kind: mailrec.DMARC},
@@ -204,6 +208,9 @@ func TestImpactIsThatOnTheDomainsMail(t *testing.T) {
 		{"a second SPF record", func(t *testing.T, w *world) {
 			w.set(t, apex, rrset.TXT, "v=spf1 ip4:192.0.2.1 ~all", "v=spf1 include:other.test ~all")
 		}, "RecordDrifted shop.test/spf", mailrec.Degraded},
+		{"the key was cut at 255 octets", func(t *testing.T, w *world) {
+			w.set(t, "s._domainkey.shop.test", rrset.TXT, longKey(t)[:255])
+		}, "RecordDrifted shop.test/dkim:s", mailrec.Degraded},
 		{"SPF and DKIM break", func(t *testing.T, w *world) {
 			w.set(t, apex, rrset.TXT, "v=spf1 ~all")
 			w.remove("s._domainkey.shop.test", rrset.TXT)
@@ -220,6 +227,29 @@ func TestImpactIsThatOnTheDomainsMail(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// longKey is a key record whose key is longer than one string of a TXT record.
+func longKey(t *testing.T) string {
+	t.Helper()
+	modulus := new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 2047), big.NewInt(12345))
+	der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: modulus, E: 65537})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(der)
+}
+
+func TestADanglingCNAMEIsNamed(t *testing.T) {
+	s := Subject{Record: Record{Name: "s._domainkey.shop.test", Expectation: mailrec.Expectation{Kind: mailrec.DKIM, Match: mailrec.Present}}}
+	o := resolve.Observation{Outcome: resolve.NXDomain, Chain: []rrset.Name{"a.service.test", "key.gone.test"}}
+	if got := hear(s, o); got.Stand != judge.Absent || !strings.Contains(got.Finding.Reason, "leads to key.gone.test, which does not exist: whoever can register that name") {
+		t.Errorf("%s: %s", got.Stand, got.Finding.Reason)
+	}
+	o.Outcome = resolve.NoData
+	if got := hear(s, o); !strings.Contains(got.Finding.Reason, "leads to key.gone.test, which has no such record") {
+		t.Errorf("%s", got.Finding.Reason)
 	}
 }
 

@@ -108,6 +108,9 @@ func (e ExpectSpec) record(domain rrset.Name) (Record, error) {
 	if e.Key != "" && !keyName.MatchString(e.Key) {
 		return Record{}, fieldErr("key", fmt.Errorf("%q: a key has letters, digits and . _ : * @ / -, and at most 100 of them", e.Key))
 	}
+	if e.Key == SharedKey {
+		return Record{}, fieldErr("key", fmt.Errorf("%q names the records that others include: choose another key", e.Key))
+	}
 	r := Record{
 		Key: cmp.Or(e.Key, recordKey(e.Kind, host)), Name: name,
 		Expectation: mailrec.Expectation{Kind: e.Kind, Match: match, Want: e.Value, AllowInvalid: e.AllowInvalid},

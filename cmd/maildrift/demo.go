@@ -198,6 +198,7 @@ func (p *play) waiting(ctx context.Context) error {
 
 func (p *play) publishing(ctx context.Context) error {
 	err := errors.Join(
+		p.lab.Set("dm.aliyun.com", "spf1.dm.aliyun.com", rrset.TXT, demoTTL, "v=spf1 ip4:192.0.2.0/24 -all"),
 		p.lab.Set(demoApex, demoDomain, rrset.TXT, demoTTL, "v=spf1 include:spf1.dm.aliyun.com -all"),
 		p.lab.Set(demoApex, demoDomain, rrset.MX, demoTTL, "10 mx01.dm.aliyun.com"),
 		p.lab.Set(demoApex, "aliyun-cn-hangzhou._domainkey."+demoDomain, rrset.TXT, demoTTL, demoKey),
@@ -213,11 +214,12 @@ func (p *play) publishing(ctx context.Context) error {
 				return false
 			}
 		}
-		return true
+		return len(s.Shared) > 0
 	}); err != nil {
 		return err
 	}
 	p.say("%s: the two authoritative servers and all six operators agree. From now on nothing may change.", p.paint(green, "verified"))
+	p.say("The SPF record of the mail service, which ours includes, is watched from now on too.")
 	return p.pause(ctx, 3*time.Second)
 }
 

@@ -83,6 +83,8 @@ var (
 		"Registered domains.", nil}
 	recordsCount = MetricDoc{"maildrift_records", Gauge,
 		"Records watched, by phase (pending, verified, overdue) and verdict.", []string{"phase", "verdict"}}
+	sharedCount = MetricDoc{"maildrift_shared_records", Gauge,
+		"SPF records that those of registered domains include or redirect to, by phase and verdict.", []string{"phase", "verdict"}}
 	recordsBlind = MetricDoc{"maildrift_records_blind", Gauge,
 		"Verified records about which too little was heard last time. Their last verdict stands.", nil}
 	propagationRatio = MetricDoc{"maildrift_propagation_ratio", Gauge,
@@ -133,7 +135,7 @@ func eventDocs() []MetricDoc {
 // snapshotDocs are the metrics of what is so at the moment.
 func snapshotDocs() []MetricDoc {
 	return []MetricDoc{
-		domainsCount, recordsCount, recordsBlind, propagationRatio, alertsOpen,
+		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen,
 		lastGoodSweep, nextSweep, groupBlind, gateClosed,
 		recordState, recordPropagation, seriesDropped,
 	}

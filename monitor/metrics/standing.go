@@ -70,9 +70,17 @@ func (c *collection) records() {
 		{Phase: judge.Verified, Verdict: judge.Holding}: 0, {Phase: judge.Verified, Verdict: judge.Disagreeing}: 0,
 		{Phase: judge.Verified, Verdict: judge.Drifted}: 0, {Phase: judge.Verified, Verdict: judge.Missing}: 0,
 	}
+	shared := map[judge.Position]int{
+		{Phase: judge.Pending}: 0, {Phase: judge.Verified, Verdict: judge.Holding}: 0,
+		{Phase: judge.Verified, Verdict: judge.Drifted}: 0, {Phase: judge.Verified, Verdict: judge.Missing}: 0,
+	}
 	blind := 0
 	shares := make([]mean, len(judge.Phases()))
 	for _, state := range c.snap.States {
+		if state.ID.Key == monitor.SharedKey {
+			shared[judge.Position{Phase: state.Phase, Verdict: state.Verdict}]++
+			continue
+		}
 		counts[judge.Position{Phase: state.Phase, Verdict: state.Verdict}]++
 		if !state.BlindSince.IsZero() {
 			blind++
@@ -83,6 +91,9 @@ func (c *collection) records() {
 	}
 	for p, n := range counts {
 		c.send(recordsCount, float64(n), p.Phase.String(), p.Verdict.String())
+	}
+	for p, n := range shared {
+		c.send(sharedCount, float64(n), p.Phase.String(), p.Verdict.String())
 	}
 	c.send(recordsBlind, float64(blind))
 	for _, phase := range judge.Phases() {

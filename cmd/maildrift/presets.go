@@ -124,12 +124,7 @@ func showPreset(out io.Writer, format, id, domain string, params map[string]stri
 }
 
 func missesRequired(s preset.Preset) bool {
-	for _, q := range s.Params {
-		if q.Required {
-			return true
-		}
-	}
-	return false
+	return len(s.WithExamples(nil)) > 0
 }
 
 func paramLine(q preset.Param) string {
@@ -137,6 +132,8 @@ func paramLine(q preset.Param) string {
 	switch {
 	case q.Required:
 		parts = append(parts, "required")
+	case len(q.RequiredWhen) > 0:
+		parts = append(parts, "required with "+strings.Join(q.RequiredWhen, " or "))
 	case q.Default != "":
 		parts = append(parts, "default "+q.Default)
 	}

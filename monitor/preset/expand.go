@@ -62,18 +62,47 @@ func (p Preset) values(domain rrset.Name, params map[string]string) (values, err
 		if _, ok := v.given[q.Name]; ok {
 			continue
 		}
-		if q.Required {
-			return v, fmt.Errorf("parameter %s (%s) is missing%s", q.Name, q.Title, q.forExample())
-		}
 		if q.Default != "" {
 			f, err := v.fill(q.Default)
 			if err != nil {
 				return v, fmt.Errorf("default of parameter %s: %w", q.Name, err)
 			}
-			v.filled[q.Name] = f.text
+			// A default that needs what is not given is none.
+			if len(f.missing) == 0 {
+				v.filled[q.Name] = f.text
+			}
 		}
 	}
+	if missing := v.needs(); len(missing) > 0 {
+		q := missing[0]
+		return v, fmt.Errorf("parameter %s (%s) is missing%s", q.Name, q.Title, q.forExample())
+	}
 	return v, nil
+}
+
+// needs gives the required parameters that have no value.
+func (v values) needs() []Param {
+	var out []Param
+	for _, q := range v.preset.Params {
+		required := q.Required || len(q.RequiredWhen) > 0 && v.holds(q.RequiredWhen)
+		if _, ok := v.filled[q.Name]; required && !ok {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// WithExamples adds the examples of the parameters that are required and not given, so
+// that a preset can be shown before anybody has asked its service for them.
+func (p Preset) WithExamples(params map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, params)
+	// What is wrong with the parameters is for Expand to say.
+	v, _ := p.values("example.com", params)
+	for _, q := range v.needs() {
+		out[q.Name] = q.Example
+	}
+	return out
 }
 
 func (p Preset) unknownParam(name string) error {
@@ -193,7 +222,7 @@ func (v values) expectation(r Record) (mailrec.Expectation, error) {
 		if err != nil {
 			return e, err
 		}
-		if complete {
+		if complete && !slices.Equal(texts, want) {
 			e.Alternatives = append(e.Alternatives, texts)
 		}
 	}

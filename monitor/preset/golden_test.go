@@ -26,27 +26,49 @@ func shipped(t testing.TB) preset.Set {
 	return set
 }
 
-// TestGolden shows for each preset what a domain gets, with only what is required and
-// with everything.
+// sampled is one way in which a domain may use a preset.
+type sampled struct {
+	title  string
+	params map[string]string
+}
+
+// samples gives the ways: only what is required, everything, and each value on which a record
+// depends, with all else.
+func samples(p preset.Preset) []sampled {
+	out := []sampled{{"only what is required", p.WithExamples(nil)}, {"all parameters", examples(p)}}
+	seen := map[string]bool{}
+	for _, r := range p.Records {
+		for _, condition := range r.When {
+			name, value, compares := strings.Cut(condition, "=")
+			if !compares || seen[condition] || examples(p)[name] == value {
+				continue
+			}
+			seen[condition] = true
+			params := examples(p)
+			params[name] = value
+			out = append(out, sampled{"all parameters, " + condition, params})
+		}
+	}
+	return out
+}
+
+// TestGolden shows for each preset what a domain gets, with only what is required, with
+// everything, and with what excludes each other.
 func TestGolden(t *testing.T) {
 	for _, p := range shipped(t).List() {
 		t.Run(p.ID, func(t *testing.T) {
 			var out strings.Builder
-			for _, sample := range []struct {
-				title string
-				every bool
-			}{{"only what is required", false}, {"all parameters", true}} {
-				params := map[string]string{}
-				for _, q := range p.Params {
-					if q.Required || sample.every {
-						params[q.Name] = q.Example
-					}
-				}
-				expected, err := p.Expand(rrset.Name("notice.example.com"), params)
+			for _, way := range samples(p) {
+				expected, err := p.Expand(rrset.Name("notice.example.com"), way.params)
 				if err != nil {
 					t.Fatal(err)
 				}
-				fmt.Fprintf(&out, "## notice.example.com, %s\n\n%s", sample.title, sheet(expected))
+				for _, e := range expected {
+					if err := e.Expectation.Validate(); err != nil {
+						t.Errorf("%s: %s: %v", way.title, e.Key, err)
+					}
+				}
+				fmt.Fprintf(&out, "## notice.example.com, %s\n\n%s", way.title, sheet(expected))
 			}
 			golden(t, p.ID, out.String())
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -36,7 +37,9 @@ func Load(fsys fs.FS) (Set, error) {
 		if err != nil {
 			return err
 		}
-		s.byID[p.ID] = p
+		if s, err = s.with(p); err != nil {
+			return err
+		}
 		return nil
 	})
 	if err != nil {
@@ -45,10 +48,35 @@ func Load(fsys fs.FS) (Set, error) {
 	return s, nil
 }
 
+// With gives the set with one more preset, read from a file's text as strictly as Load
+// does. One with the ID of another takes its place if it says "replace: true", and is
+// an error if it does not.
+func (s Set) With(file string, text []byte) (Set, error) {
+	p, err := parse(file, text)
+	if err != nil {
+		return Set{}, err
+	}
+	return s.with(p)
+}
+
+func (s Set) with(p Preset) (Set, error) {
+	had, exists := s.byID[p.ID]
+	switch {
+	case exists && !p.Replace:
+		return Set{}, p.doc.errorAt(fmt.Errorf("there is a preset %q already (%s): choose another ID, or write \"replace: true\" to put this one in its place",
+			p.ID, had.doc.file), "id")
+	case !exists && p.Replace:
+		return Set{}, p.doc.errorAt(fmt.Errorf("there is no preset %q to replace%s", p.ID, suggest(p.ID, s.ids())), "replace")
+	}
+	out := Set{byID: maps.Clone(s.byID)}
+	out.byID[p.ID] = p
+	return out, nil
+}
+
 // yamlLine finds the line in the YAML library's messages.
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
-// parse reads one preset. Its ID is the name of its file, so two cannot be the same.
+// parse reads one preset. Its ID is the name of its file.
 func parse(file string, text []byte) (Preset, error) {
 	var p Preset
 	dec := yaml.NewDecoder(bytes.NewReader(text))
@@ -64,6 +92,7 @@ func parse(file string, text []byte) (Preset, error) {
 	if id := strings.TrimSuffix(path.Base(file), ".yml"); p.ID != id {
 		return p, doc.errorAt(fmt.Errorf("the ID is %q but the file is named %q", p.ID, path.Base(file)), "id")
 	}
+	p.doc = doc
 	if err := p.validateParams(doc); err != nil {
 		return p, err
 	}
@@ -104,6 +133,9 @@ func (p Preset) validateParams(doc document) error {
 		if err := q.check(cmp.Or(q.Example, q.Default)); err != nil {
 			return fail(fmt.Errorf("its own example does not fit: %w", err))
 		}
+		if err := p.validateConditions(q.RequiredWhen); err != nil {
+			return fail(fmt.Errorf("required_when: %w", err))
+		}
 	}
 	return nil
 }
@@ -116,14 +148,11 @@ func (p Preset) validateRecords(doc document) error {
 			return doc.errorAt(fmt.Errorf("record %s: %w", r.Key, err), "records", i)
 		}
 	}
-	least, all := map[string]string{}, map[string]string{}
+	least, all := p.WithExamples(nil), map[string]string{}
 	for _, q := range p.Params {
 		all[q.Name] = cmp.Or(q.Example, q.Default)
 		if strings.Contains(all[q.Name], "{{") {
 			delete(all, q.Name)
-		}
-		if q.Required {
-			least[q.Name] = q.Example
 		}
 	}
 	tries := []map[string]string{least, all}
@@ -151,15 +180,8 @@ func (p Preset) validateRecord(r Record) error {
 	if r.Key == "" || r.Title == "" || r.Host == "" {
 		return errors.New("it needs a key, a title and a host")
 	}
-	for _, condition := range r.When {
-		name, value, compares := strings.Cut(condition, "=")
-		q, known := p.param(name)
-		if !known {
-			return fmt.Errorf("when: unknown parameter %q%s", name, suggest(name, p.paramNames()))
-		}
-		if compares && len(q.Values) > 0 && !slices.Contains(q.Values, value) {
-			return fmt.Errorf("when: %s cannot be %q%s", name, value, suggest(value, q.Values))
-		}
+	if err := p.validateConditions(r.When); err != nil {
+		return fmt.Errorf("when: %w", err)
 	}
 	if q, known := p.param(r.Each); r.Each != "" && (!known || !q.List) {
 		return fmt.Errorf("each: %q is not a parameter that is a list", r.Each)
@@ -173,6 +195,21 @@ func (p Preset) validateRecord(r Record) error {
 			if _, err := v.fill(template); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// validateConditions checks that conditions speak of parameters and of values that they can have.
+func (p Preset) validateConditions(conditions []string) error {
+	for _, condition := range conditions {
+		name, value, compares := strings.Cut(condition, "=")
+		q, known := p.param(name)
+		if !known {
+			return fmt.Errorf("unknown parameter %q%s", name, suggest(name, p.paramNames()))
+		}
+		if compares && len(q.Values) > 0 && !slices.Contains(q.Values, value) {
+			return fmt.Errorf("%s cannot be %q%s", name, value, suggest(value, q.Values))
 		}
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 type Preset struct {
 	// ID is how the configuration names it, for example "directmail".
 	ID string `yaml:"id" json:"id"`
+	// Replace lets a preset take the place of another of its ID, see Set.With.
+	Replace bool `yaml:"replace" json:"replace,omitempty"`
 	// Title and Summary are for people.
 	Title   string `yaml:"title" json:"title"`
 	Summary string `yaml:"summary" json:"summary"`
@@ -29,6 +31,9 @@ type Preset struct {
 	// Limits and Advice are sentences for people.
 	Limits []string `yaml:"limits" json:"limits,omitempty"`
 	Advice []string `yaml:"advice" json:"advice,omitempty"`
+
+	// doc is where it was read.
+	doc document
 }
 
 // Param is one parameter of a preset.
@@ -37,8 +42,10 @@ type Param struct {
 	Title string `yaml:"title" json:"title"`
 	// Required parameters have no default. A default may name other parameters, as a
 	// record's templates do.
-	Required bool   `yaml:"required" json:"required,omitempty"`
-	Default  string `yaml:"default" json:"default,omitempty"`
+	Required bool `yaml:"required" json:"required,omitempty"`
+	// RequiredWhen are conditions, as a record's When, of which one makes it required.
+	RequiredWhen []string `yaml:"required_when" json:"required_when,omitempty"`
+	Default      string   `yaml:"default" json:"default,omitempty"`
 	// Pattern is a regular expression for the whole value; Values lists all values there are. Empty
 	// means that anything goes.
 	Pattern string   `yaml:"pattern" json:"pattern,omitempty"`

@@ -64,36 +64,42 @@ func find(t testing.TB, expected []preset.Expected, key string) preset.Expected 
 // each record away again.
 func TestWhatIsPublishedVerifies(t *testing.T) {
 	for _, p := range shipped(t).List() {
-		expected, err := p.Expand(sample, examples(p))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range expected {
-			if len(e.Publish) == 0 {
-				if e.Expectation.Match != mailrec.Present {
-					t.Errorf("%s %s: nothing to publish, but not the service's own record", p.ID, e.Key)
-				}
-				continue
-			}
-			var lines []string
-			for _, line := range e.Publish {
-				if line.Placeholder || line.Name != e.Name || line.Type != e.Expectation.Kind.Type() {
-					t.Errorf("%s %s: publishes %+v", p.ID, e.Key, line)
-				}
-				lines = append(lines, line.Value)
-			}
-			set, err := rrset.Parse(e.Expectation.Kind.Type(), lines...)
+		for _, way := range samples(p)[1:] {
+			expected, err := p.Expand(sample, way.params)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f := e.Expectation.Check(set); f.Class != mailrec.Same {
-				t.Errorf("%s %s: what is to be published is %s: %s", p.ID, e.Key, f.Class, f.Reason)
-			}
-			gone := e.Expectation.Compare(e.Expectation.Select(set), rrset.NewSet(set.Type))
-			if gone.Class != mailrec.Absent || gone.Impact < mailrec.Degraded {
-				t.Errorf("%s %s: taken away it is %s, %s", p.ID, e.Key, gone.Class, gone.Impact)
+			for _, e := range expected {
+				t.Run(p.ID+" "+way.title+" "+e.Key, func(t *testing.T) { verifies(t, e) })
 			}
 		}
+	}
+}
+
+func verifies(t *testing.T, e preset.Expected) {
+	if len(e.Publish) == 0 {
+		if e.Expectation.Match != mailrec.Present {
+			t.Error("nothing to publish, but not the service's own record")
+		}
+		return
+	}
+	var lines []string
+	for _, line := range e.Publish {
+		if line.Placeholder || line.Name != e.Name || line.Type != e.Expectation.Kind.Type() {
+			t.Errorf("publishes %+v", line)
+		}
+		lines = append(lines, line.Value)
+	}
+	set, err := rrset.Parse(e.Expectation.Kind.Type(), lines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := e.Expectation.Check(set); f.Class != mailrec.Same {
+		t.Errorf("what is to be published is %s: %s", f.Class, f.Reason)
+	}
+	gone := e.Expectation.Compare(e.Expectation.Select(set), rrset.NewSet(set.Type))
+	if gone.Class != mailrec.Absent || gone.Impact < mailrec.Degraded {
+		t.Errorf("taken away it is %s, %s", gone.Class, gone.Impact)
 	}
 }
 
@@ -203,7 +209,7 @@ func TestWrongParametersAreExplained(t *testing.T) {
 }
 
 func TestUnknownServiceIsExplained(t *testing.T) {
-	for id, says := range map[string]string{"directmial": `did you mean "directmail"?`, "SES": `did you mean "ses"?`, "hotmail-plus": "there are custom, directmail"} {
+	for id, says := range map[string]string{"directmial": `did you mean "directmail"?`, "SES": `did you mean "ses"?`, "hotmail-plus": "there are alibaba-mail, brevo, custom, directmail"} {
 		if _, err := shipped(t).Get(id); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v; want an error with %q", id, err, says)
 		}
@@ -211,8 +217,10 @@ func TestUnknownServiceIsExplained(t *testing.T) {
 }
 
 func TestSESWithdrawsAfterThreeDays(t *testing.T) {
-	if d := get(t, "ses").Deadline; d != 72*time.Hour {
-		t.Errorf("the deadline is %s", d)
+	for _, id := range []string{"ses", "resend"} {
+		if d := get(t, id).Deadline; d != 72*time.Hour {
+			t.Errorf("the deadline of %s is %s", id, d)
+		}
 	}
 }
 
@@ -239,6 +247,8 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 		{"parameter twice", "id: x\nparams:\n  - {name: a, title: A, example: b}\n  - {name: a, title: A, example: b}\n", "p/x.yml:4: parameter a: it is defined twice"},
 		{"unknown placeholder", "id: x\nrecords:\n  - {key: a, title: A, kind: txt, host: \"{{b}}\"}\n", "p/x.yml:3: record a"},
 		{"unclosed placeholder", "id: x\nrecords:\n  - {key: a, title: A, kind: txt, host: \"{{b\"}\n", "without }}"},
+		{"unknown condition of a parameter", "id: x\nparams:\n  - {name: a, title: A, example: b, required_when: [c]}\n", "p/x.yml:3: parameter a: required_when: unknown parameter"},
+		{"nothing to replace", "id: x\nreplace: true\n", `p/x.yml:2: there is no preset "x" to replace`},
 		{"unknown condition", "id: x\nrecords:\n  - {key: a, title: A, kind: txt, host: \"@\", when: [b]}\n", "when: unknown parameter"},
 		{"invalid wanted value", "id: x\nrecords:\n  - {key: a, title: A, kind: spf, host: \"@\", want: [v=spf1 foo]}\n", "foo"},
 		{"two records of one key", "id: x\nrecords:\n  - {key: a, title: A, kind: spf, host: \"@\", match: present}\n  - {key: a, title: A, kind: mx, host: \"@\", match: present}\n", `two records "a"`},
@@ -254,6 +264,60 @@ func TestLoadNamesFileAndLine(t *testing.T) {
 	}
 }
 
+func TestAPresetOfOnesOwn(t *testing.T) {
+	set := shipped(t)
+	more, err := set.With("presets.d/inhouse.yml", []byte("id: inhouse\ntitle: In-house\nsummary: Ours.\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := more.Get("inhouse"); err != nil {
+		t.Error(err)
+	}
+	if _, err := set.Get("inhouse"); err == nil {
+		t.Error("the set that was added to has changed")
+	}
+	tests := []struct{ ask, text, says string }{
+		{"a built-in one's ID", "title: Mine\nid: ses\n", `presets.d/ses.yml:2: there is a preset "ses" already (presets/ses.yml)`},
+		{"in its place", "title: Mine\nid: ses\nreplace: true\n", ""},
+		{"unknown field", "id: ses\nreplaces: true\n", "presets.d/ses.yml:2: field replaces not found"},
+	}
+	for _, tt := range tests {
+		got, err := more.With("presets.d/ses.yml", []byte(tt.text))
+		if tt.says == "" {
+			if p, _ := got.Get("ses"); err != nil || p.Title != "Mine" || len(got.List()) != len(more.List()) {
+				t.Errorf("%s: %v, %v", tt.ask, p.Title, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want %q", tt.ask, err, tt.says)
+		}
+	}
+}
+
+func TestWhatIsRequiredDependsOnTheWay(t *testing.T) {
+	tests := []struct {
+		id     string
+		params map[string]string
+		want   string
+	}{
+		{"ses", nil, "parameter tokens (the three DKIM tokens"},
+		{"ses", map[string]string{"signing": "byodkim"}, "parameter selector (DKIM selector of your own key) is missing, for example selector: mine"},
+		{"ses", map[string]string{"signing": "byodkim", "selector": "mine"}, ""},
+		{"sendgrid", map[string]string{"security": "manual", "return_path": "mail"}, ""},
+		{"resend", map[string]string{"tracking": "links"}, "parameter tracking_target"},
+		{"mailgun", map[string]string{"security": "classic", "selector": "k1"}, ""},
+	}
+	for _, tt := range tests {
+		_, err := get(t, tt.id).Expand(sample, tt.params)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s %v: %v, want %q", tt.id, tt.params, err, tt.want)
+		}
+	}
+	filled := get(t, "ses").WithExamples(map[string]string{"signing": "byodkim"})
+	if filled["selector"] != "mine" || filled["tokens"] != "" {
+		t.Errorf("filled with examples: %v", filled)
+	}
+}
+
 func TestShippedPresets(t *testing.T) {
 	var ids []string
 	for _, p := range shipped(t).List() {
@@ -262,7 +326,8 @@ func TestShippedPresets(t *testing.T) {
 			t.Errorf("%s has no title or summary", p.ID)
 		}
 	}
-	if got := strings.Join(ids, " "); got != "custom directmail google-workspace microsoft365 sendgrid ses" {
+	if got := strings.Join(ids, " "); got != "alibaba-mail brevo custom directmail google-workspace hosted-dmarc hubspot mailchimp mailersend mailgun mailjet mandrill "+
+		"microsoft365 postmark resend sendgrid ses shopify sparkpost tencent-ses valimail zoho" {
 		t.Errorf("presets are %s", got)
 	}
 }

@@ -21,7 +21,8 @@ type Record struct {
 	// Want are the wanted values. If one of them needs a parameter that is not given, what is
 	// published when the record is verified is captured, and the lines to publish show a placeholder.
 	Want []string `yaml:"want" json:"want,omitempty"`
-	// Alternatives are as good as Want. One that needs a parameter that is not given is left out.
+	// Alternatives are as good as Want. One that needs a parameter that is not given, or that
+	// says the same as Want, is left out.
 	Alternatives [][]string `yaml:"alternatives" json:"alternatives,omitempty"`
 	// Usable says that a captured record must be one that receivers can use (see
 	// mailrec.Expectation).

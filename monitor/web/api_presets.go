@@ -64,10 +64,5 @@ func presetParams(p preset.Preset, given []string) (map[string]string, error) {
 		}
 		params[name] = value
 	}
-	for _, q := range p.Params {
-		if _, ok := params[q.Name]; !ok && q.Required {
-			params[q.Name] = q.Example
-		}
-	}
-	return params, nil
+	return p.WithExamples(params), nil
 }

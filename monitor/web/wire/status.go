@@ -92,7 +92,7 @@ func PresetOf(p preset.Preset) Preset {
 	}
 	for _, q := range p.Params {
 		out.Params = append(out.Params, Param{
-			Name: q.Name, Title: q.Title, Required: q.Required, Default: q.Default, Values: q.Values, List: q.List, Example: q.Example,
+			Name: q.Name, Title: q.Title, Required: q.Required, RequiredWhen: q.RequiredWhen, Default: q.Default, Values: q.Values, List: q.List, Example: q.Example,
 		})
 	}
 	return out
@@ -100,13 +100,14 @@ func PresetOf(p preset.Preset) Preset {
 
 // Param is a parameter of a preset.
 type Param struct {
-	Name     string   `json:"name"`
-	Title    string   `json:"title,omitempty"`
-	Required bool     `json:"required,omitempty"`
-	Default  string   `json:"default,omitempty"`
-	Values   []string `json:"values,omitempty"`
-	List     bool     `json:"list,omitempty" doc:"Holds several values, separated by commas"`
-	Example  string   `json:"example,omitempty"`
+	Name         string   `json:"name"`
+	Title        string   `json:"title,omitempty"`
+	Required     bool     `json:"required,omitempty"`
+	RequiredWhen []string `json:"required_when,omitempty" doc:"Conditions, NAME or NAME=VALUE, of which one makes it required"`
+	Default      string   `json:"default,omitempty"`
+	Values       []string `json:"values,omitempty"`
+	List         bool     `json:"list,omitempty" doc:"Holds several values, separated by commas"`
+	Example      string   `json:"example,omitempty"`
 }
 
 // Presets is the list of presets.

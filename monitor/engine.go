@@ -30,7 +30,8 @@ type Options struct {
 	Authorities Authorities
 	Journal     Journal
 	Notifier    Notifier
-	Presets     preset.Set
+	// Presets are what specs are resolved with unless the settings name others.
+	Presets preset.Set
 	// Heart and Meter may be nil.
 	Heart  Heart
 	Meter  Meter
@@ -160,7 +161,7 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 		if had.Spec == nil {
 			continue
 		}
-		d, err := had.Spec.Resolve(e.o.Presets)
+		d, err := had.Spec.Resolve(e.presets(&settings))
 		if err != nil {
 			problems = append(problems, fmt.Errorf("domain %s, registered at run time: %w", name, err))
 			continue
@@ -203,6 +204,14 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 		}
 	}
 	return domains, batch, nil
+}
+
+// presets gives what specs are resolved with under some settings.
+func (e *Engine) presets(s *Settings) preset.Set {
+	if s.Presets != nil {
+		return *s.Presets
+	}
+	return e.o.Presets
 }
 
 // planDomain gives states to the records of a domain that have none, or whose
@@ -342,8 +351,9 @@ func (e *Engine) Add(ctx context.Context, spec Spec, by string) (*Domain, error)
 // error that names the first bad one by its index, none.
 func (e *Engine) AddAll(ctx context.Context, specs []Spec, by string) ([]*Domain, error) {
 	domains := make([]*Domain, len(specs))
+	presets := e.Snapshot().Presets
 	for i, spec := range specs {
-		d, err := spec.Resolve(e.o.Presets)
+		d, err := spec.Resolve(presets)
 		if err != nil {
 			return nil, atIndex(i, len(specs), err)
 		}
@@ -493,6 +503,8 @@ type Snapshot struct {
 	Self SelfState
 	// Sources are all configured resolvers, sorted by ID.
 	Sources []*resolve.Source
+	// Presets are what specs are resolved with.
+	Presets preset.Set
 }
 
 // Snapshot gives the current state. It costs little when nothing has changed
@@ -508,6 +520,7 @@ func (e *Engine) Snapshot() *Snapshot {
 		States: maps.Clone(e.states), Votes: maps.Clone(e.votes),
 		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next),
 		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
+		Presets: e.presets(e.settings),
 	}
 	for _, name := range sortedKeys(e.domains) {
 		s.Domains = append(s.Domains, e.domains[name])

@@ -6,6 +6,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"maildrift/monitor/judge"
+	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -17,6 +18,8 @@ type Settings struct {
 	Groups map[string]Group
 	Rules  judge.Rules
 	Gate   Gate
+	// Presets are what specs are resolved with; nil means those of Options.
+	Presets *preset.Set
 	// Canaries are questions whose answers are known. An operator that gets one
 	// wrong has no vote in the sweep.
 	Canaries []Canary

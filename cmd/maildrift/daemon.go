@@ -21,7 +21,6 @@ import (
 	"maildrift/monitor"
 	"maildrift/monitor/config"
 	"maildrift/monitor/metrics"
-	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web"
@@ -39,7 +38,6 @@ const (
 type daemon struct {
 	flags    *serveFlags
 	log      *slog.Logger
-	presets  preset.Set
 	store    *store.Store
 	network  *network
 	alerts   *alert.Engine
@@ -72,9 +70,6 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	if err := web.CheckListen(cfg.Listen, d.flags.allowRemote); err != nil {
 		return usageError(err)
 	}
-	if d.presets, err = loadPresets(); err != nil {
-		return err
-	}
 	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: d.flags.init}); err != nil {
 		return usageError(err)
 	}
@@ -92,7 +87,7 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	d.network = newNetwork(cfg)
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
-		Asker: d.network, Authorities: d.network, Journal: d.store, Presets: d.presets, Logger: d.log, Meter: d.metrics, Heart: d.heart,
+		Asker: d.network, Authorities: d.network, Journal: d.store, Logger: d.log, Meter: d.metrics, Heart: d.heart,
 		Notifier: alert.NewNotifier(d.alerts, alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks}, time.Now()),
 	}, memory, settings(cfg), cfg.Domains)
 	if err != nil {
@@ -133,7 +128,7 @@ func alertConfig(cfg *config.Config) (*alert.Config, error) {
 
 func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (err error) {
 	d.handler, err = web.New(web.Options{
-		Engine: d.engine, History: kept{d.store}, Presets: d.presets, Version: version, Started: time.Now(), Logger: d.log,
+		Engine: d.engine, History: kept{d.store}, Version: version, Started: time.Now(), Logger: d.log,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(),
 		Reload: d.reload, Ready: d.ready, AllowedHosts: d.hosts(),
 	})
@@ -324,7 +319,7 @@ func (d *daemon) ready() error {
 func settings(cfg *config.Config) monitor.Settings {
 	s := monitor.Settings{
 		Groups: map[string]monitor.Group{}, Rules: cfg.Rules, Gate: cfg.Gate, Canaries: cfg.Canaries,
-		AskAuthority: cfg.Authority.Enabled, Recheck: cfg.Recheck, Resend: cfg.Alerting.Resend,
+		Presets: &cfg.Presets, AskAuthority: cfg.Authority.Enabled, Recheck: cfg.Recheck, Resend: cfg.Alerting.Resend,
 	}
 	for name, sch := range cfg.Schedules {
 		s.Groups[name] = monitor.Group{Name: name, Schedule: sch, Resolvers: cfg.Groups[sch.Resolvers]}

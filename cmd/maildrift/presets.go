@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"maildrift/configs"
+	"maildrift/monitor/config"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/rrset"
 )
@@ -22,18 +24,37 @@ func loadPresets() (preset.Set, error) {
 	return set, nil
 }
 
+// presetsOf gives the mail services that a configuration knows; without one those that are
+// built in.
+func presetsOf(file string) (preset.Set, error) {
+	set, err := loadPresets()
+	if err != nil || file == "" {
+		return set, err
+	}
+	cfg, err := config.Load(file, os.LookupEnv, set)
+	if err != nil {
+		return preset.Set{}, usageError(err)
+	}
+	return cfg.Presets, nil
+}
+
+// configFlag adds --config for commands that do without.
+func configFlag(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "config", "", "know the mail services of a configuration file too")
+}
+
 func newPresets() *cobra.Command {
 	return group("presets", "Show the mail services that maildrift knows", newPresetsList(), newPresetsShow())
 }
 
 func newPresetsList() *cobra.Command {
-	var format string
+	var format, file string
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the mail services",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, err := loadPresets()
+			set, err := presetsOf(file)
 			if err != nil {
 				return err
 			}
@@ -47,13 +68,19 @@ func newPresetsList() *cobra.Command {
 			return p.err
 		},
 	}
+	configFlag(c, &file)
 	formatFlag(c, &format)
 	return c
 }
 
+// showPresetFlags say for whom a preset is shown.
+type showPresetFlags struct {
+	format, domain, config string
+	params                 map[string]string
+}
+
 func newPresetsShow() *cobra.Command {
-	var format, domain string
-	var params map[string]string
+	var f showPresetFlags
 	c := &cobra.Command{
 		Use:   "show SERVICE",
 		Short: "Show what a mail service asks for, ready to copy",
@@ -61,17 +88,18 @@ func newPresetsShow() *cobra.Command {
   maildrift presets show directmail --domain notice.example.com --param region=ap-southeast-1`,
 		Args: exactArgs(1, "the name of one mail service"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return showPreset(cmd.OutOrStdout(), format, args[0], domain, params)
+			return f.show(cmd.OutOrStdout(), args[0])
 		},
 	}
-	c.Flags().StringVar(&domain, "domain", "notice.example.com", "domain to show the records for")
-	c.Flags().StringToStringVar(&params, "param", nil, "parameter of the preset, NAME=VALUE; repeatable")
-	formatFlag(c, &format)
+	c.Flags().StringVar(&f.domain, "domain", "notice.example.com", "domain to show the records for")
+	c.Flags().StringToStringVar(&f.params, "param", nil, "parameter of the preset, NAME=VALUE; repeatable")
+	configFlag(c, &f.config)
+	formatFlag(c, &f.format)
 	return c
 }
 
-func showPreset(out io.Writer, format, id, domain string, params map[string]string) error {
-	set, err := loadPresets()
+func (f *showPresetFlags) show(out io.Writer, id string) error {
+	set, err := presetsOf(f.config)
 	if err != nil {
 		return err
 	}
@@ -79,18 +107,22 @@ func showPreset(out io.Writer, format, id, domain string, params map[string]stri
 	if err != nil {
 		return usageError(err)
 	}
-	name, err := rrset.ParseName(domain)
+	name, err := rrset.ParseName(f.domain)
 	if err != nil {
 		return usageError(err)
 	}
-	expected, err := s.Expand(name, params)
-	if err != nil && (len(params) > 0 || !missesRequired(s)) {
+	expected, err := s.Expand(name, f.params)
+	if err != nil && (len(f.params) > 0 || !missesRequired(s)) {
 		return usageError(err)
 	}
-	if format == "json" {
+	if f.format == "json" {
 		return writeJSON(out, map[string]any{"preset": s, "domain": name, "records": expected})
 	}
-	p := newPrinter(out)
+	return newPrinter(out).preset(s, name, expected)
+}
+
+// preset writes what a mail service asks for.
+func (p *printer) preset(s preset.Preset, name rrset.Name, expected []preset.Expected) error {
 	p.head(s.Title)
 	p.printf("%s\n", s.Summary)
 	if s.Docs != "" {

@@ -15,6 +15,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	Asking    Asking
 	// Recheck is how often unsettled records are asked between sweeps.
 	Recheck time.Duration
+	// Presets are the built-in mail services with those of the files that "presets" names.
+	Presets preset.Set
 	// Domains are those of the main file and of included files.
 	Domains   []*monitor.Domain
 	Alerting  Alerting
@@ -111,6 +114,7 @@ type file struct {
 	ExternalURL  string                  `yaml:"external_url"`
 	DataDir      string                  `yaml:"data_dir"`
 	Include      []string                `yaml:"include"`
+	Presets      []string                `yaml:"presets"`
 	Schedules    map[string]scheduleSpec `yaml:"schedules"`
 	Resolvers    resolversSpec           `yaml:"resolvers"`
 	Authority    authoritySpec           `yaml:"authority"`

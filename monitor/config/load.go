@@ -54,6 +54,7 @@ func Load(path string, env func(string) (string, bool), presets preset.Set) (*Co
 	if err := l.read(path, &f); err != nil {
 		return nil, err
 	}
+	l.ownPresets(f.Presets)
 	l.settings(f)
 	l.schedules(f)
 	l.domains(f.Domains)
@@ -63,28 +64,37 @@ func Load(path string, env func(string) (string, bool), presets preset.Set) (*Co
 		return nil, err
 	}
 	l.cfg.Hash = hex.EncodeToString(l.hash)
+	l.cfg.Presets = l.presets
 	l.warn()
 	return l.cfg, nil
 }
 
-// read parses one file into a struct. A file that is no YAML at all is an error
-// of its own; what is wrong inside is collected.
-func (l *loader) read(path string, into any) error {
+// readText reads a file and counts it into the hash.
+func (l *loader) readText(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("read the configuration: %w", err)
+		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("read the configuration: %w", err)
+		return nil, fmt.Errorf("read the configuration: %w", err)
 	case len(text) > maxFile:
-		return Problem{File: path, Text: fmt.Sprintf("larger than %d MB", maxFile>>20)}
+		return nil, Problem{File: path, Text: fmt.Sprintf("larger than %d MB", maxFile>>20)}
 	}
 	sum := sha256.Sum256(append(append([]byte(nil), l.hash...), text...))
 	l.hash = sum[:]
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
+}
+
+// read parses one file into a struct. A file that is no YAML at all is an error
+// of its own; what is wrong inside is collected.
+func (l *loader) read(path string, into any) error {
+	text, err := l.readText(path)
+	if err != nil {
+		return err
+	}
 	var doc yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&doc); err != nil {
@@ -438,18 +448,41 @@ func (l *loader) domains(specs []monitor.Spec) {
 	}
 }
 
-// include reads the files that patterns name, relative to the main file's
-// folder and never outside of it.
+// include reads the files with more domains.
 func (l *loader) include(patterns []string) {
-	main := l.file
-	lines := l.lines
-	dir := filepath.Dir(main)
-	done := map[string]bool{}
+	main, lines := l.file, l.lines
+	for _, f := range l.files("include", patterns) {
+		l.includeFile(f)
+	}
+	l.file, l.lines = main, lines
+}
+
+// ownPresets adds mail services from files to those that are built in.
+func (l *loader) ownPresets(patterns []string) {
+	for _, f := range l.files("presets", patterns) {
+		text, err := l.readText(f)
+		if err != nil {
+			l.problems = append(l.problems, err)
+			continue
+		}
+		more, err := l.presets.With(f, text)
+		if err != nil {
+			l.problems = append(l.problems, err)
+			continue
+		}
+		l.presets = more
+	}
+}
+
+// files gives the files that the patterns of a setting name, each once: relative to the main
+// file's folder and never outside of it.
+func (l *loader) files(setting string, patterns []string) []string {
+	dir := filepath.Dir(l.file)
+	var out []string
 	for i, pattern := range patterns {
-		path := fmt.Sprintf("include[%d]", i)
-		l.file, l.lines = main, lines
+		path := fmt.Sprintf("%s[%d]", setting, i)
 		if !filepath.IsLocal(filepath.FromSlash(pattern)) {
-			l.at(path, "%q must lie in the folder of %s or below it", pattern, filepath.Base(main))
+			l.at(path, "%q must lie in the folder of %s or below it", pattern, filepath.Base(l.file))
 			continue
 		}
 		files, err := filepath.Glob(filepath.Join(dir, pattern))
@@ -462,14 +495,12 @@ func (l *loader) include(patterns []string) {
 		}
 		slices.Sort(files)
 		for _, f := range files {
-			if done[f] {
-				continue
+			if !slices.Contains(out, f) {
+				out = append(out, f)
 			}
-			done[f] = true
-			l.includeFile(f)
 		}
 	}
-	l.file, l.lines = main, lines
+	return out
 }
 
 func (l *loader) includeFile(path string) {

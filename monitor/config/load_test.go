@@ -169,6 +169,46 @@ d/b.yml:1: listen: unknown key; known are domains`
 	}
 }
 
+func TestPresetsOfOnesOwn(t *testing.T) {
+	const domain = "domains:\n  - {domain: a.example.com, service: inhouse}\n"
+	const inhouse = "id: inhouse\ntitle: In-house\nsummary: Ours.\nrecords:\n  - {key: mx, title: takes mail, kind: mx, host: \"@\", want: [10 mx.example.net]}\n"
+	tests := []struct {
+		ask   string
+		files map[string]string
+		want  string
+	}{
+		{"a service of one's own", map[string]string{"maildrift.yml": "presets: [p/*.yml]\n" + domain, "p/inhouse.yml": inhouse}, ""},
+		{"one file", map[string]string{"maildrift.yml": "presets: p/inhouse.yml\n" + domain, "p/inhouse.yml": inhouse}, ""},
+		{"named twice", map[string]string{"maildrift.yml": "presets: [p/inhouse.yml, p/*.yml]\n" + domain, "p/inhouse.yml": inhouse}, ""},
+		{"in place of a built-in one", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/ses.yml": "id: ses\nreplace: true\n"}, ""},
+		{"a built-in one's ID", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/ses.yml": "title: X\nid: ses\n"}, `p/ses.yml:2: there is a preset "ses" already (presets/ses.yml)`},
+		{"one ID twice", map[string]string{"maildrift.yml": "presets: [p/*.yml, q/*.yml]", "p/x.yml": "id: x\n", "q/x.yml": "id: x\n"}, `q/x.yml:1: there is a preset "x" already (p/x.yml)`},
+		{"a misspelt key", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/x.yml": "id: x\ntitel: X\n"}, "p/x.yml:2: field titel not found"},
+		{"no file", map[string]string{"maildrift.yml": "\npresets: [p/x.yml]"}, `maildrift.yml:2: presets[0]: there is no file "p/x.yml"`},
+		{"outside", map[string]string{"maildrift.yml": "presets: [../x.yml]"}, `maildrift.yml:1: presets[0]: "../x.yml" must lie in the folder of maildrift.yml or below it`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.ask, func(t *testing.T) {
+			cfg, err := load(t, tt.files)
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("got %v, want %s", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(cfg.Domains) > 0 && cfg.Domains[0].Records[0].Want[0] != "10 mx.example.net" {
+				t.Errorf("records %+v", cfg.Domains[0].Records)
+			}
+			if _, err := cfg.Presets.Get("directmail"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestTheShippedExampleHoldsAndShowsTheDefaults(t *testing.T) {
 	example, err := load(t, one(string(configs.Example)))
 	if err != nil {

@@ -59,7 +59,8 @@ func (s *site) importOperations(api huma.API) {
 }
 
 func (s *site) importDomains(ctx context.Context, in *importInput) (*answer[wire.Imported], error) {
-	plan := importPlan{presets: s.Presets, index: s.index.current(), keep: in.Existing == "keep", first: map[rrset.Name]string{}}
+	index := s.index.current()
+	plan := importPlan{presets: index.snap.Presets, index: index, keep: in.Existing == "keep", first: map[rrset.Name]string{}}
 	plan.Added, plan.Kept = []rrset.Name{}, []rrset.Name{}
 	entries := readEntries(in.RawBody)
 	for _, e := range entries {

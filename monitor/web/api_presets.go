@@ -27,13 +27,16 @@ type presetInput struct {
 func (s *site) presetOperations(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/presets", "list-presets", "Mail services that are known"),
 		func(context.Context, *struct{}) (*answer[wire.Presets], error) {
-			return &answer[wire.Presets]{wire.Presets{Presets: each(s.Presets.List(), wire.PresetOf)}}, nil
+			return &answer[wire.Presets]{wire.Presets{Presets: each(s.presets().List(), wire.PresetOf)}}, nil
 		})
 	huma.Register(api, operation(http.MethodGet, "/presets/{id}", "get-preset", "A mail service, and what a domain must publish for it", 404, 422), s.getPreset)
 }
 
+// presets are those of the configuration in force.
+func (s *site) presets() preset.Set { return s.index.current().snap.Presets }
+
 func (s *site) getPreset(_ context.Context, in *presetInput) (*answer[wire.ExpandedPreset], error) {
-	p, err := s.Presets.Get(in.ID)
+	p, err := s.presets().Get(in.ID)
 	if err != nil {
 		return nil, huma.Error404NotFound(err.Error())
 	}

@@ -78,7 +78,7 @@ var _ web.Engine = (*monitor.Engine)(nil)
 
 func newFakeEngine(t testing.TB) *fakeEngine {
 	return &fakeEngine{t: t, presets: presets(t), snap: &monitor.Snapshot{
-		At: now, States: map[monitor.RecordID]*monitor.RecordState{}, Votes: map[monitor.RecordID][]monitor.SourceVote{},
+		At: now, Presets: presets(t), States: map[monitor.RecordID]*monitor.RecordState{}, Votes: map[monitor.RecordID][]monitor.SourceVote{},
 		Sweeps: map[string]monitor.SweepSummary{"default": {
 			Group: "default", Started: now.Add(-10 * time.Minute), Duration: 4 * time.Second,
 			Domains: 3, Records: 6, Questions: 60, Shared: 12, Failures: 1,
@@ -338,7 +338,7 @@ func (b *safeBuffer) String() string {
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, engine: newFakeEngine(t), history: newFakeHistory(), log: &safeBuffer{}}
 	w.options = web.Options{
-		Engine: w.engine, History: w.history, Ready: func() error { return nil }, Presets: w.engine.presets,
+		Engine: w.engine, History: w.history, Ready: func() error { return nil },
 		Version: "1.2.3", Started: now.Add(-time.Hour), Now: func() time.Time { return now },
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"maildrift/monitor"
-	"maildrift/monitor/preset"
 	"maildrift/monitor/rrset"
 )
 
@@ -62,8 +61,6 @@ type Options struct {
 	// Reload reads the configuration again, all of it or, with an error, nothing.
 	// Without it POST /-/reload does not exist.
 	Reload func(ctx context.Context) error
-	// Presets are what domains are resolved with and what the API shows.
-	Presets preset.Set
 	// Version and Started are shown.
 	Version string
 	Started time.Time

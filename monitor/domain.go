@@ -30,6 +30,9 @@ type Spec struct {
 	Schedule string `yaml:"schedule" json:"schedule,omitempty" doc:"Schedule group; default if empty"`
 	// Labels go to alerts, as the operator chose them.
 	Labels map[string]string `yaml:"labels" json:"labels,omitempty" doc:"Labels added to alerts"`
+	// Senders are the addresses that send with the domain, for services that do not delete a
+	// domain which has any; nor is it then removed here.
+	Senders []string `yaml:"senders" json:"senders,omitempty" doc:"Sender addresses at the mail service; while there are any the domain cannot be removed"`
 	// Note is free text for people.
 	Note string `yaml:"note" json:"note,omitempty" doc:"Free text for people"`
 }

@@ -410,15 +410,15 @@ func atIndex(i, n int, err error) error {
 }
 
 // Remove forgets a domain that was added at run time; its open incidents end as
-// removed. It returns ErrNotFound or ErrReadOnly.
-func (e *Engine) Remove(ctx context.Context, name rrset.Name, by string) error {
+// removed. It returns ErrNotFound, ErrReadOnly or, unless it is forced, ErrHasSenders.
+func (e *Engine) Remove(ctx context.Context, name rrset.Name, by string, force bool) error {
 	return e.change(ctx, func(batch *Batch, now time.Time) error {
-		d, ok := e.domains[name]
-		if !ok {
-			return fmt.Errorf("domain %s: %w", name, ErrNotFound)
+		d, err := e.changeable(name)
+		if err != nil {
+			return err
 		}
-		if d.Origin.ReadOnly() {
-			return fmt.Errorf("domain %s is %w: it stands in %s:%d", name, ErrReadOnly, d.Origin.File, d.Origin.Line)
+		if err := d.keepsSenders(); err != nil && !force {
+			return err
 		}
 		batch.Gone = append(batch.Gone, name)
 		for _, r := range d.Records {

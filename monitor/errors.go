@@ -14,6 +14,9 @@ var (
 	// ErrReadOnly is that the domain comes from a configuration file and can only be
 	// changed there.
 	ErrReadOnly = errors.New("read-only")
+	// ErrHasSenders is that the domain still has sender addresses, so that its mail service would
+	// not delete it either.
+	ErrHasSenders = errors.New("has sender addresses")
 	// ErrNothingToAccept is that nothing differs from the baseline.
 	ErrNothingToAccept = errors.New("nothing to accept")
 )

@@ -40,6 +40,9 @@ func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
 			return nil, fieldErr("labels."+label, errors.New("maildrift sets this label itself: choose another name"))
 		}
 	}
+	if err := checkSenders(s.Senders, name); err != nil {
+		return nil, err
+	}
 	d := &Domain{Name: name, Spec: s}
 	records, err := s.presetRecords(name, presets)
 	if err != nil {

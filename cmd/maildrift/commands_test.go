@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,8 +105,52 @@ func TestConfigCheck(t *testing.T) {
 	command(t, "config", "check", write("good.yml", string(configs.Example))).expect(t, exitGood, "is good: 0 domains", "")
 	bad := write("bad.yml", "domains:\n  - domain: a.example.com\n    service: directmial\n")
 	command(t, "config", "check", bad).expect(t, exitUsage, "", bad+`:3: domains[0].service: unknown mail service "directmial"; did you mean "directmail"?`)
+	advised := write("advised.yml", "domains:\n  - {domain: shop.example, service: directmail, params: {purpose: batch, generation: old}}\n")
+	command(t, "config", "check", advised).expect(t, exitGood, "advice: "+advised+":2: directmail-subdomain: shop.example is a main domain", "")
 	route := write("route.yml", "alerting:\n  route: {receiver: nobody-knows}\n")
 	command(t, "config", "check", route).expect(t, exitUsage, "", route+":")
+}
+
+func TestPresetsOfAConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "maildrift.yml")
+	for path, text := range map[string]string{
+		file:                              "presets: inhouse.yml\n",
+		filepath.Join(dir, "inhouse.yml"): "id: inhouse\ntitle: In-house\nsummary: Ours.\nrecords:\n  - {key: mx, title: takes mail, kind: mx, host: \"@\", want: [10 mx.example.net]}\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, "presets", "list", "--config", file).expect(t, exitGood, "In-house", "")
+	command(t, "presets", "show", "inhouse", "--config", file).expect(t, exitGood, "notice.example.com. MX 10 mx.example.net", "")
+	command(t, "presets", "show", "inhouse").expect(t, exitUsage, "", `unknown mail service "inhouse"`)
+	command(t, "presets", "show", "ses").expect(t, exitGood, "required with signing=easy", "")
+	command(t, "presets", "list", "--config", filepath.Join(dir, "none.yml")).expect(t, exitUsage, "", "none.yml")
+}
+
+// TestAdviceIsShown registers a domain with a daemon that advises something.
+func TestAdviceIsShown(t *testing.T) {
+	const answer = `{"name":"shop.example","spec":{"domain":"shop.example","senders":["a@shop.example"]},"records":[],"advice":[{"id":"directmail-x","text":"It is so.","do":"Do this.",
+		"publish":[{"name":"shop.example","type":"TXT","value":"v=spf1 -all"}],"source":"a page"}]}`
+	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete && r.URL.Query().Get("force") != "true" {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusConflict)
+			io.WriteString(w, `{"status":409,"detail":"domain shop.example has sender addresses: a@shop.example"}`)
+			return
+		}
+		io.WriteString(w, answer)
+	}))
+	defer daemon.Close()
+	const text = "Advice of the mail service:\n  directmail-x It is so.\n    Do this.\n    shop.example. TXT v=spf1 -all\n    (a page)\n"
+	command(t, "domains", "add", "shop.example", "--url", daemon.URL).expect(t, exitGood, text, "")
+	command(t, "domains", "show", "shop.example", "--url", daemon.URL).expect(t, exitGood, text, "")
+	command(t, "domains", "show", "shop.example", "--url", daemon.URL).expect(t, exitGood, "sender addresses: a@shop.example\n", "")
+	command(t, "domains", "add", "shop.example", "--format", "json", "--url", daemon.URL).expect(t, exitGood, `"id": "directmail-x"`, "")
+	command(t, "domains", "senders", "shop.example", "a@shop.example", "--url", daemon.URL).expect(t, exitGood, "has the sender addresses a@shop.example", "")
+	command(t, "domains", "remove", "shop.example", "--url", daemon.URL).expect(t, exitProblems, "", "has sender addresses: a@shop.example")
+	command(t, "domains", "remove", "shop.example", "--force", "--url", daemon.URL).expect(t, exitGood, "no longer watched", "")
 }
 
 // labWithShop is a lab in which shop.example is a sending domain, and the flags

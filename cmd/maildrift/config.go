@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"maildrift/configs"
+	"maildrift/monitor"
+	"maildrift/monitor/advice"
 	"maildrift/monitor/config"
 )
 
@@ -53,6 +55,7 @@ func describeConfig(p *printer, cfg *config.Config) error {
 		records += len(d.Records)
 	}
 	p.printf("%s is good: %d domains, %d records, %d resolvers\n", cfg.File, len(cfg.Domains), records, len(cfg.Sources))
+	describeAdvice(p, cfg.Domains)
 	now := time.Now()
 	for _, name := range sortedNames(cfg.Schedules) {
 		s := cfg.Schedules[name]
@@ -60,6 +63,27 @@ func describeConfig(p *printer, cfg *config.Config) error {
 			clock(s.Next(now)), clock(s.Next(s.Next(now))), len(cfg.Groups[s.Resolvers]))
 	}
 	return p.err
+}
+
+// adviceShown is how much advice a check of the configuration tells in full.
+const adviceShown = 20
+
+// describeAdvice says what mail services advise about the domains of a configuration.
+func describeAdvice(p *printer, domains []*monitor.Domain) {
+	fleet, more := advice.NewFleet(domains), 0
+	shown := 0
+	for _, d := range domains {
+		for _, a := range fleet.Advice(d, nil) {
+			if shown++; shown > adviceShown {
+				more++
+				continue
+			}
+			p.printf("%s %s:%d: %s: %s %s\n", p.paint(yellow, "advice:"), d.Origin.File, d.Origin.Line, a.ID, a.Text, a.Do)
+		}
+	}
+	if more > 0 {
+		p.printf("%s and %d more; maildrift domains show DOMAIN tells them while the daemon runs\n", p.paint(yellow, "advice:"), more)
+	}
 }
 
 func newConfigExample() *cobra.Command {

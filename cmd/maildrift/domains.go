@@ -17,7 +17,7 @@ import (
 func newDomains() *cobra.Command {
 	var r remote
 	c := group("domains", "Register domains with a running daemon, and see how they are",
-		newDomainsAdd(&r), newDomainsList(&r), newDomainsShow(&r), newDomainsRemove(&r),
+		newDomainsAdd(&r), newDomainsList(&r), newDomainsShow(&r), newDomainsRemove(&r), newDomainsSenders(&r),
 		newDomainsImport(&r), newDomainsExport(&r), newDomainsCheck(&r), newDomainsAccept(&r))
 	r.flags(c)
 	return c
@@ -27,7 +27,8 @@ func newDomains() *cobra.Command {
 type addFlags struct {
 	service, schedule, note string
 	params, labels          map[string]string
-	expect                  []string
+	expect, senders         []string
+	format                  string
 }
 
 func newDomainsAdd(r *remote) *cobra.Command {
@@ -36,7 +37,7 @@ func newDomainsAdd(r *remote) *cobra.Command {
 		Use:   "add DOMAIN",
 		Short: "Register a domain",
 		Long: `Registers a domain with the daemon, which begins to look for its records at once. Prints what
-must be published.
+must be published, and what the mail service advises.
 
 --expect adds a record besides the service's: KIND[@HOST][=VALUE]. Without a value, what
 is published when the record is verified is what must stay.`,
@@ -56,6 +57,9 @@ is published when the record is verified is what must stay.`,
 			if err != nil {
 				return err
 			}
+			if f.format == "json" {
+				return writeJSON(cmd.OutOrStdout(), d)
+			}
 			return newPrinter(cmd.OutOrStdout()).toPublish(d)
 		},
 	}
@@ -65,11 +69,13 @@ is published when the record is verified is what must stay.`,
 	c.Flags().StringVar(&f.schedule, "schedule", "", "schedule group (default \"default\")")
 	c.Flags().StringToStringVar(&f.labels, "label", nil, "label for alerts, NAME=VALUE; repeatable")
 	c.Flags().StringVar(&f.note, "note", "", "note for people")
+	c.Flags().StringSliceVar(&f.senders, "sender", nil, "sender address at the mail service, which keeps the domain from being removed; repeatable")
+	formatFlag(c, &f.format)
 	return c
 }
 
 func (f *addFlags) spec(domain string) (monitor.Spec, error) {
-	spec := monitor.Spec{Domain: domain, Service: f.service, Params: f.params, Labels: f.labels, Schedule: f.schedule, Note: f.note}
+	spec := monitor.Spec{Domain: domain, Service: f.service, Params: f.params, Labels: f.labels, Schedule: f.schedule, Note: f.note, Senders: f.senders}
 	for _, text := range f.expect {
 		e, err := parseExpect(text)
 		if err != nil {
@@ -158,14 +164,17 @@ func newDomainsShow(r *remote) *cobra.Command {
 }
 
 func newDomainsRemove(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use:     "remove DOMAIN...",
-		Short:   "Stop watching domains that were added at run time",
+	var force bool
+	c := &cobra.Command{
+		Use:   "remove DOMAIN...",
+		Short: "Stop watching domains that were added at run time",
+		Long: `Stops watching domains that were added at run time. A domain that still has sender addresses
+is kept, as its mail service would keep it, unless --force is given.`,
 		Example: `  maildrift domains remove old.example.com`,
 		Args:    needArgs(1, "at least one domain"),
 		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			for _, name := range args {
-				if err := c.Remove(cmd.Context(), name); err != nil {
+				if err := c.Remove(cmd.Context(), name, force); err != nil {
 					return err
 				}
 				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is no longer watched\n", name); err != nil {
@@ -173,6 +182,32 @@ func newDomainsRemove(r *remote) *cobra.Command {
 				}
 			}
 			return nil
+		}),
+	}
+	c.Flags().BoolVar(&force, "force", false, "even if the domain still has sender addresses")
+	return c
+}
+
+func newDomainsSenders(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use:   "senders DOMAIN [ADDRESS]...",
+		Short: "Say which sender addresses a domain has at its mail service",
+		Long: `Replaces the sender addresses of a domain that was added at run time; without addresses the
+list becomes empty. While there are any, the domain cannot be removed.`,
+		Example: `  maildrift domains senders notice.example.com orders@notice.example.com
+  maildrift domains senders notice.example.com`,
+		Args: needArgs(1, "a domain, and its sender addresses"),
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			d, err := c.SetSenders(cmd.Context(), args[0], args[1:])
+			if err != nil {
+				return err
+			}
+			if len(d.Spec.Senders) == 0 {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has no sender addresses\n", d.Name)
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has the sender addresses %s\n", d.Name, strings.Join(d.Spec.Senders, ", "))
+			return err
 		}),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"maildrift/monitor"
+	"maildrift/monitor/advice"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec/spf"
 	"maildrift/monitor/web/wire"
@@ -185,8 +186,24 @@ func (p *printer) toPublish(d wire.Domain) error {
 			p.printf("  %s %s: whatever is there when it is verified\n", r.Name.FQDN(), r.Type)
 		}
 	}
+	p.advice(d.Advice)
 	p.printf("How it goes: maildrift domains show %s\n", d.Name)
 	return p.err
+}
+
+// advice writes what a mail service advises about a domain.
+func (p *printer) advice(list []advice.Advice) {
+	if len(list) > 0 {
+		p.printf("Advice of the mail service:\n")
+	}
+	for _, a := range list {
+		p.printf("  %s %s\n", p.paint(yellow, a.ID), a.Text)
+		p.printf("    %s\n", a.Do)
+		for _, l := range a.Publish {
+			p.printf("    %s %s %s\n", l.Name.FQDN(), l.Type, l.Value)
+		}
+		p.printf("    (%s)\n", a.Source)
+	}
 }
 
 // domain writes all about a domain.
@@ -203,6 +220,9 @@ func (p *printer) domain(d wire.Domain) error {
 	if d.Note != "" {
 		p.printf("note: %s\n", d.Note)
 	}
+	if len(d.Spec.Senders) > 0 {
+		p.printf("sender addresses: %s\n", strings.Join(d.Spec.Senders, ", "))
+	}
 	width := 0
 	for _, r := range d.Records {
 		width = max(width, len(r.Key))
@@ -210,6 +230,7 @@ func (p *printer) domain(d wire.Domain) error {
 	for _, r := range d.Records {
 		p.record(r, width)
 	}
+	p.advice(d.Advice)
 	return p.err
 }
 

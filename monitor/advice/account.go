@@ -17,6 +17,9 @@ const (
 	namesShown = 5
 )
 
+// shown gives an account as it may stand in a sentence: labels may hold anything.
+func (m member) shown() string { return rrset.Printable([]byte(m.account)) }
+
 // fewDomains is about the number of sending domains of an account.
 func (f Fleet) fewDomains(s subject) *Advice {
 	of := []rrset.Name{s.name}
@@ -30,7 +33,7 @@ func (f Fleet) fewDomains(s subject) *Advice {
 	}
 	a := &Advice{
 		ID:     "directmail-domain-limit",
-		Text:   fmt.Sprintf("The account %s has %s here, and Direct Mail lets an account have %d.", s.account, count(len(of), "sending domain"), domainsPerAccount),
+		Text:   fmt.Sprintf("The account %s has %s here, and Direct Mail lets an account have %d.", s.shown(), count(len(of), "sending domain"), domainsPerAccount),
 		Do:     "Remove domains that no longer send, use another account, or check the present limit in the console.",
 		Source: faq,
 	}
@@ -49,7 +52,7 @@ func (f Fleet) oneAccount(s subject) *Advice {
 	var strangers []string
 	for _, m := range f.members {
 		if m.account != "" && m.account != s.account && m.name.IsAtOrBelow(s.main) {
-			strangers = append(strangers, fmt.Sprintf("%s (account %s)", m.name, m.account))
+			strangers = append(strangers, fmt.Sprintf("%s (account %s)", m.name, m.shown()))
 		}
 	}
 	if len(strangers) == 0 {
@@ -57,7 +60,7 @@ func (f Fleet) oneAccount(s subject) *Advice {
 	}
 	return &Advice{
 		ID:     "directmail-one-account",
-		Text:   fmt.Sprintf("%s with all its subdomains can belong to one account only: %s is of account %s, and there are %s.", s.main, s.name, s.account, list(strangers)),
+		Text:   fmt.Sprintf("%s with all its subdomains can belong to one account only: %s is of account %s, and there are %s.", s.main, s.name, s.shown(), list(strangers)),
 		Do:     "Move the domains to one account, or send with another main domain.",
 		Source: faq,
 	}

@@ -41,8 +41,15 @@ type addOutput struct {
 }
 
 type removeInput struct {
+	Name  string `path:"name" doc:"Domain name, as A-labels or U-labels"`
+	By    string `query:"by" maxLength:"200" doc:"Who does it, for the history"`
+	Force bool   `query:"force" doc:"Even if the domain still has sender addresses"`
+}
+
+type sendersInput struct {
 	Name string `path:"name" doc:"Domain name, as A-labels or U-labels"`
 	By   string `query:"by" maxLength:"200" doc:"Who does it, for the history"`
+	Body wire.Senders
 }
 
 type acceptInput struct {
@@ -60,6 +67,8 @@ func (s *site) domainOperations(api huma.API) {
 	huma.Register(api, add, s.addDomain)
 	huma.Register(api, operation(http.MethodDelete, "/domains/{name}", "remove-domain",
 		"Forget a domain that was added at run time; its alerts end", 404, 409, 422), s.removeDomain)
+	huma.Register(api, operation(http.MethodPut, "/domains/{name}/senders", "set-senders",
+		"Replace the sender addresses of a domain that was added at run time", 404, 409, 422), s.setSenders)
 	huma.Register(api, operation(http.MethodPost, "/domains/{name}/check", "check-domain",
 		"Ask about a domain now; answers when it is judged, confirmations included", 404, 422, 503), s.checkDomain)
 	huma.Register(api, operation(http.MethodPost, "/domains/{name}/records/{key}/accept", "accept-record",
@@ -104,7 +113,18 @@ func (s *site) removeDomain(ctx context.Context, in *removeInput) (*struct{}, er
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.problem("remove the domain", s.Engine.Remove(ctx, name, cmp.Or(in.By, anonymous)))
+	return nil, s.problem("remove the domain", s.Engine.Remove(ctx, name, cmp.Or(in.By, anonymous), in.Force))
+}
+
+func (s *site) setSenders(ctx context.Context, in *sendersInput) (*answer[wire.Domain], error) {
+	name, err := pathName(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Engine.SetSenders(ctx, name, in.Body.Senders, cmp.Or(in.By, anonymous)); err != nil {
+		return nil, s.problem("set the sender addresses", err)
+	}
+	return s.domain(name)
 }
 
 // checkDomain may take as long as confirming takes, which is longer than other answers may.

@@ -209,7 +209,24 @@ func (e *fakeEngine) find(name rrset.Name) (*monitor.Domain, error) {
 	return nil, fmt.Errorf("domain %s: %w", name, monitor.ErrNotFound)
 }
 
-func (e *fakeEngine) Remove(_ context.Context, name rrset.Name, by string) error {
+func (e *fakeEngine) SetSenders(_ context.Context, name rrset.Name, senders []string, by string) error {
+	if err := e.called("senders of %s are %v by %s", name, senders, by); err != nil {
+		return err
+	}
+	d, err := e.find(name)
+	if err != nil {
+		return err
+	}
+	next := *d
+	next.Spec.Senders = senders
+	e.change(func(s *monitor.Snapshot) {
+		s.Domains = slices.Clone(s.Domains)
+		s.Domains[slices.Index(s.Domains, d)] = &next
+	})
+	return nil
+}
+
+func (e *fakeEngine) Remove(_ context.Context, name rrset.Name, by string, force bool) error {
 	if err := e.called("remove %s by %s", name, by); err != nil {
 		return err
 	}
@@ -219,6 +236,9 @@ func (e *fakeEngine) Remove(_ context.Context, name rrset.Name, by string) error
 	}
 	if d.Origin.ReadOnly() {
 		return fmt.Errorf("domain %s is %w: it stands in %s:%d", name, monitor.ErrReadOnly, d.Origin.File, d.Origin.Line)
+	}
+	if len(d.Spec.Senders) > 0 && !force {
+		return fmt.Errorf("domain %s %w: %s", name, monitor.ErrHasSenders, d.Spec.Senders)
 	}
 	e.change(func(s *monitor.Snapshot) {
 		s.Domains = slices.DeleteFunc(slices.Clone(s.Domains), func(d *monitor.Domain) bool { return d.Name == name })

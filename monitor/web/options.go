@@ -18,8 +18,12 @@ type Engine interface {
 	Snapshot() *monitor.Snapshot
 	// AddAll registers all domains or none: *monitor.FieldError, monitor.ErrExists.
 	AddAll(ctx context.Context, specs []monitor.Spec, by string) ([]*monitor.Domain, error)
-	// Remove forgets a domain: monitor.ErrNotFound, monitor.ErrReadOnly.
-	Remove(ctx context.Context, name rrset.Name, by string) error
+	// Remove forgets a domain: monitor.ErrNotFound, monitor.ErrReadOnly and, unless it is
+	// forced, monitor.ErrHasSenders.
+	Remove(ctx context.Context, name rrset.Name, by string, force bool) error
+	// SetSenders replaces a domain's sender addresses: monitor.ErrNotFound,
+	// monitor.ErrReadOnly, *monitor.FieldError.
+	SetSenders(ctx context.Context, name rrset.Name, senders []string, by string) error
 	// CheckNow asks about a domain and returns when that is judged: monitor.ErrNotFound.
 	CheckNow(ctx context.Context, name rrset.Name) error
 	// Accept makes what is there the baseline: monitor.ErrNotFound, monitor.ErrNothingToAccept.

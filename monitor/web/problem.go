@@ -26,7 +26,8 @@ func (s *site) problem(doing string, err error) error {
 			&huma.ErrorDetail{Location: "body." + field.Path, Message: field.Err.Error()})
 	case errors.Is(err, monitor.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, monitor.ErrExists), errors.Is(err, monitor.ErrReadOnly), errors.Is(err, monitor.ErrNothingToAccept):
+	case errors.Is(err, monitor.ErrExists), errors.Is(err, monitor.ErrReadOnly),
+		errors.Is(err, monitor.ErrHasSenders), errors.Is(err, monitor.ErrNothingToAccept):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return huma.Error503ServiceUnavailable("interrupted while trying to " + doing)

@@ -98,10 +98,16 @@ func TestClientChangesThings(t *testing.T) {
 	var backup bytes.Buffer
 	n, err := c.Backup(ctx, &backup)
 	same(t, "backup", fmt.Sprintf("%d %s", n, &backup), err, "8 database")
-	same(t, "remove", 0, c.Remove(ctx, "new.example"), 0)
+	sending, err := c.SetSenders(ctx, "new.example", []string{"a@new.example"})
+	same(t, "senders", sending.Spec.Senders, err, []string{"a@new.example"})
+	if err := c.Remove(ctx, "new.example", false); err == nil || !strings.Contains(err.Error(), "a@new.example") {
+		t.Errorf("removing a domain with sender addresses: %v", err)
+	}
+	same(t, "remove", 0, c.Remove(ctx, "new.example", true), 0)
 	same(t, "reload", 0, c.Reload(ctx), 0)
 	want := []string{
-		"add 1 by alice", "check new.example", "accept notice.example/spf by alice because we left the service", "remove new.example by alice",
+		"add 1 by alice", "check new.example", "accept notice.example/spf by alice because we left the service",
+		"senders of new.example are [a@new.example] by alice", "remove new.example by alice", "remove new.example by alice",
 	}
 	same(t, "calls", w.engine.calls, nil, want)
 	same(t, "reloads", reloads, nil, 1)
@@ -173,7 +179,7 @@ func TestClientErrorsReadWell(t *testing.T) {
 	say("an unknown service", err)
 	_, err = c.Add(ctx, monitor.Spec{Domain: "calm.example", Service: "directmail"})
 	say("a domain that is registered", err)
-	say("removing what stands in a file", c.Remove(ctx, "calm.example"))
+	say("removing what stands in a file", c.Remove(ctx, "calm.example", false))
 	_, err = c.Accept(ctx, "notice.example", "spf", "")
 	say("accepting without a reason", err)
 	_, err = c.Import(ctx, strings.NewReader("{\"domain\":\"a..b\"}\n{\"domain\":\"c.example\",\"servise\":\"x\"}\n"), false)

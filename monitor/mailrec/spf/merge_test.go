@@ -37,3 +37,25 @@ func TestMerge(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMerge holds that what comes of two records is one record, by which whoever passed still
+// may, whichever way it is made.
+func FuzzMerge(f *testing.F) {
+	f.Add("v=spf1 include:spf.qiye.aliyun.com -all", "v=spf1 mx redirect=_spf.example.net exp=e.example")
+	f.Add("v=spf1 +all", "v=spf1 ?a/24//64 moo=x")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		x, errX := Parse(a)
+		y, errY := Parse(b)
+		if errX != nil || errY != nil {
+			return
+		}
+		got := Merge(x, y)
+		read, err := Parse(got.String())
+		if err != nil {
+			t.Fatalf("%q: %v", got, err)
+		}
+		if again := Merge(read, y); again.Lookups() != got.Lookups() || len(again.Mechanisms) != len(got.Mechanisms) {
+			t.Errorf("%q merged again is %q", got, again)
+		}
+	})
+}

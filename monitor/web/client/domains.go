@@ -99,12 +99,26 @@ func (what *call) setJSON(v any) error {
 	return nil
 }
 
-// Remove forgets a domain that was added at run time.
-func (c *Client) Remove(ctx context.Context, name string) error {
+// Remove forgets a domain that was added at run time; one that has sender addresses only if
+// it is forced.
+func (c *Client) Remove(ctx context.Context, name string, force bool) error {
 	what := api(http.MethodDelete, "domains", name)
 	what.query = values("by", c.by)
+	if force {
+		what.query.Set("force", "true")
+	}
 	_, err := c.copyTo(ctx, what, io.Discard)
 	return err
+}
+
+// SetSenders replaces the sender addresses of a domain that was added at run time.
+func (c *Client) SetSenders(ctx context.Context, name string, senders []string) (wire.Domain, error) {
+	what := api(http.MethodPut, "domains", name, "senders")
+	what.query = values("by", c.by)
+	if err := what.setJSON(wire.Senders{Senders: append([]string{}, senders...)}); err != nil {
+		return wire.Domain{}, err
+	}
+	return get[wire.Domain](ctx, c, what)
 }
 
 // Check asks about a domain now. It returns when that is judged, which can take

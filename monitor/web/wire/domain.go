@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"maildrift/monitor"
+	"maildrift/monitor/advice"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
@@ -78,6 +79,8 @@ type Domain struct {
 	OutlookBy map[string][]verdict.Ruling `json:"outlook_by,omitempty" doc:"What receivers do behind operators that see other records than most"`
 	// Shared is set for a record that nobody registered and that domains rest on.
 	Shared *Shared `json:"shared,omitempty" doc:"Who rests on this record, if nobody registered it"`
+	// Advice is what the mail service advises beyond its records.
+	Advice []advice.Advice `json:"advice,omitempty" doc:"What the mail service advises beyond its records"`
 }
 
 // Outlook is what receivers make of a domain's mail.
@@ -129,6 +132,7 @@ func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
 			out.OutlookBy[string(op)] = v.Rulings
 		}
 	}
+	out.Advice = advice.Registration(d, snap.Domains, snap.States)
 	return out
 }
 
@@ -238,6 +242,11 @@ func countStand(stand judge.Stand, heard, good *int) {
 type Acceptance struct {
 	By  string `json:"by,omitempty" maxLength:"200" doc:"Who accepts it"`
 	Why string `json:"why" minLength:"1" maxLength:"2000" doc:"Why it is right; kept in the history"`
+}
+
+// Senders are the sender addresses of a domain.
+type Senders struct {
+	Senders []string `json:"senders" nullable:"false" maxItems:"10000" doc:"Sender addresses at the mail service; none lets the domain be removed"`
 }
 
 // Imported is what an import did.

@@ -1,10 +1,10 @@
 package spf
 
-// Merge makes one record of several, since a domain may have only one (section 4.5). Whoever
-// passes one of them passes the merged one, in the order of the records. Its all is
-// the mildest of theirs, but never milder than ~, which lets nobody pass and has nobody
-// refused; "-" if they have none. What a record hands to another domain with redirect is
-// included instead.
+// Merge makes one record of several, since a domain may have only one (section 4.5). Their
+// mechanisms follow each other in the order of the records; of those that differ in the qualifier
+// only the first stays. Its all is the mildest of theirs, but never milder than ~, which lets
+// nobody pass and has nobody refused; "-" if they have none. What a record hands to another
+// domain with redirect is included instead.
 func Merge(records ...Record) Record {
 	var out Record
 	all := Term{Qualifier: '-', Name: "all"}

@@ -38,8 +38,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// FuzzMerge holds that what comes of two records is one record, by which whoever passed still
-// may, whichever way it is made.
+// FuzzMerge holds that what comes of two records is one record, and that merging it again
+// adds nothing.
 func FuzzMerge(f *testing.F) {
 	f.Add("v=spf1 include:spf.qiye.aliyun.com -all", "v=spf1 mx redirect=_spf.example.net exp=e.example")
 	f.Add("v=spf1 +all", "v=spf1 ?a/24//64 moo=x")

@@ -410,14 +410,23 @@ func atIndex(i, n int, err error) error {
 }
 
 // Remove forgets a domain that was added at run time; its open incidents end as
-// removed. It returns ErrNotFound, ErrReadOnly or, unless it is forced, ErrHasSenders.
-func (e *Engine) Remove(ctx context.Context, name rrset.Name, by string, force bool) error {
+// removed. It returns ErrNotFound, ErrReadOnly or ErrHasSenders.
+func (e *Engine) Remove(ctx context.Context, name rrset.Name, by string) error {
+	return e.remove(ctx, name, by, (*Domain).keepsSenders)
+}
+
+// ForceRemove forgets a domain even if it has sender addresses.
+func (e *Engine) ForceRemove(ctx context.Context, name rrset.Name, by string) error {
+	return e.remove(ctx, name, by, func(*Domain) error { return nil })
+}
+
+func (e *Engine) remove(ctx context.Context, name rrset.Name, by string, guard func(*Domain) error) error {
 	return e.change(ctx, func(batch *Batch, now time.Time) error {
 		d, err := e.changeable(name)
 		if err != nil {
 			return err
 		}
-		if err := d.keepsSenders(); err != nil && !force {
+		if err := guard(d); err != nil {
 			return err
 		}
 		batch.Gone = append(batch.Gone, name)

@@ -734,12 +734,12 @@ func TestF93RemovingADomainEndsItsIncident(t *testing.T) {
 		defer h.stop()
 		h.world.remove("_dmarc.shop.test", rrset.TXT)
 		h.after(2 * time.Hour)
-		if err := h.engine.Remove(context.Background(), apex, "tester", false); err != nil {
+		if err := h.engine.Remove(context.Background(), apex, "tester"); err != nil {
 			t.Fatal(err)
 		}
 		h.after(time.Minute)
 		h.expectTold([]string{"RecordMissing shop.test/dmarc"}, []string{"RecordMissing shop.test/dmarc"})
-		if err := h.engine.Remove(context.Background(), apex, "tester", false); !errors.Is(err, ErrNotFound) {
+		if err := h.engine.Remove(context.Background(), apex, "tester"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("removing it twice: %v", err)
 		}
 	})
@@ -796,7 +796,7 @@ func TestReload(t *testing.T) {
 		defer h.stop()
 		h.add(shopSpec())
 
-		if err := h.engine.Remove(ctx, "conf.test", "tester", false); !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), "maildrift.yml:7") {
+		if err := h.engine.Remove(ctx, "conf.test", "tester"); !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), "maildrift.yml:7") {
 			t.Errorf("removing a configured domain: %v", err)
 		}
 		if _, err := h.engine.Add(ctx, Spec{Domain: "CONF.test.", Expect: []ExpectSpec{{Kind: 3}}}, "x"); !errors.Is(err, ErrExists) {

@@ -21,7 +21,7 @@ func TestADomainWithSenderAddressesIsKept(t *testing.T) {
 			spec.Senders = append(spec.Senders, fmt.Sprintf("s%d@shop.test", i))
 		}
 		h.add(spec)
-		err := h.engine.Remove(ctx, apex, "tester", false)
+		err := h.engine.Remove(ctx, apex, "tester")
 		want := "domain shop.test has sender addresses: s0@shop.test, s1@shop.test, s2@shop.test, s3@shop.test, s4@shop.test, s5@shop.test, " +
 			"s6@shop.test, s7@shop.test, s8@shop.test, s9@shop.test and 2 more; delete them at the mail service and empty the list, or force it"
 		if !errors.Is(err, ErrHasSenders) || err.Error() != want {
@@ -41,13 +41,13 @@ func TestADomainWithSenderAddressesIsKept(t *testing.T) {
 		if i := slices.IndexFunc(kept, func(d StoredDomain) bool { return d.Name == apex }); i < 0 || !slices.Equal(kept[i].Spec.Senders, []string{"last@shop.test"}) {
 			t.Errorf("stored: %+v", kept)
 		}
-		if err := h.engine.Remove(ctx, apex, "tester", false); !errors.Is(err, ErrHasSenders) {
+		if err := h.engine.Remove(ctx, apex, "tester"); !errors.Is(err, ErrHasSenders) {
 			t.Errorf("one is left: %v", err)
 		}
 		if err := h.engine.SetSenders(ctx, apex, nil, "tester"); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.engine.Remove(ctx, apex, "tester", false); err != nil {
+		if err := h.engine.Remove(ctx, apex, "tester"); err != nil {
 			t.Errorf("none is left: %v", err)
 		}
 	})
@@ -60,7 +60,7 @@ func TestForceRemovesADomainWithSenderAddresses(t *testing.T) {
 		spec := shopSpec()
 		spec.Senders = []string{"a@shop.test"}
 		h.add(spec)
-		if err := h.engine.Remove(context.Background(), apex, "tester", true); err != nil {
+		if err := h.engine.ForceRemove(context.Background(), apex, "tester"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -113,7 +113,11 @@ func (s *site) removeDomain(ctx context.Context, in *removeInput) (*struct{}, er
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.problem("remove the domain", s.Engine.Remove(ctx, name, cmp.Or(in.By, anonymous), in.Force))
+	remove := s.Engine.Remove
+	if in.Force {
+		remove = s.Engine.ForceRemove
+	}
+	return nil, s.problem("remove the domain", remove(ctx, name, cmp.Or(in.By, anonymous)))
 }
 
 func (s *site) setSenders(ctx context.Context, in *sendersInput) (*answer[wire.Domain], error) {

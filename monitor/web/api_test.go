@@ -176,7 +176,7 @@ func TestF150PagingOverAChangingSet(t *testing.T) {
 	if first.Next != "d.example" || first.Total != 4 {
 		t.Fatalf("first page goes on at %q of %d", first.Next, first.Total)
 	}
-	if err := w.engine.Remove(t.Context(), "d.example", "", false); err != nil {
+	if err := w.engine.Remove(t.Context(), "d.example", ""); err != nil {
 		t.Fatal(err)
 	}
 	w.engine.register(monitor.Spec{Domain: "a.example", Service: "directmail"}, monitor.Origin{})

@@ -226,10 +226,21 @@ func (e *fakeEngine) SetSenders(_ context.Context, name rrset.Name, senders []st
 	return nil
 }
 
-func (e *fakeEngine) Remove(_ context.Context, name rrset.Name, by string, force bool) error {
+func (e *fakeEngine) Remove(_ context.Context, name rrset.Name, by string) error {
 	if err := e.called("remove %s by %s", name, by); err != nil {
 		return err
 	}
+	return e.remove(name, false)
+}
+
+func (e *fakeEngine) ForceRemove(_ context.Context, name rrset.Name, by string) error {
+	if err := e.called("force-remove %s by %s", name, by); err != nil {
+		return err
+	}
+	return e.remove(name, true)
+}
+
+func (e *fakeEngine) remove(name rrset.Name, force bool) error {
 	d, err := e.find(name)
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ func TestImportTellsAHundredErrorsAtMost(t *testing.T) {
 func TestExportIsWhatImportTakes(t *testing.T) {
 	from, to := populated(t), newWorld(t)
 	// Its keys are such as no registry takes in.
-	if err := from.engine.Remove(t.Context(), "zz-hostile.example", "", false); err != nil {
+	if err := from.engine.Remove(t.Context(), "zz-hostile.example", ""); err != nil {
 		t.Fatal(err)
 	}
 	export := from.ask(http.MethodGet, "/api/v1/export", "").Body.String()

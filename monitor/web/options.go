@@ -18,9 +18,10 @@ type Engine interface {
 	Snapshot() *monitor.Snapshot
 	// AddAll registers all domains or none: *monitor.FieldError, monitor.ErrExists.
 	AddAll(ctx context.Context, specs []monitor.Spec, by string) ([]*monitor.Domain, error)
-	// Remove forgets a domain: monitor.ErrNotFound, monitor.ErrReadOnly and, unless it is
-	// forced, monitor.ErrHasSenders.
-	Remove(ctx context.Context, name rrset.Name, by string, force bool) error
+	// Remove forgets a domain: monitor.ErrNotFound, monitor.ErrReadOnly, monitor.ErrHasSenders.
+	// ForceRemove does so even if the domain has sender addresses.
+	Remove(ctx context.Context, name rrset.Name, by string) error
+	ForceRemove(ctx context.Context, name rrset.Name, by string) error
 	// SetSenders replaces a domain's sender addresses: monitor.ErrNotFound,
 	// monitor.ErrReadOnly, *monitor.FieldError.
 	SetSenders(ctx context.Context, name rrset.Name, senders []string, by string) error

@@ -107,7 +107,7 @@ func TestClientChangesThings(t *testing.T) {
 	same(t, "reload", 0, c.Reload(ctx), 0)
 	want := []string{
 		"add 1 by alice", "check new.example", "accept notice.example/spf by alice because we left the service",
-		"senders of new.example are [a@new.example] by alice", "remove new.example by alice", "remove new.example by alice",
+		"senders of new.example are [a@new.example] by alice", "remove new.example by alice", "force-remove new.example by alice",
 	}
 	same(t, "calls", w.engine.calls, nil, want)
 	same(t, "reloads", reloads, nil, 1)

@@ -150,6 +150,9 @@ func summary(i monitor.Incident) string {
 	}
 	switch i.Name {
 	case monitor.AlertDrifted:
+		if i.Facts.Is.Equal(i.Facts.Was) && i.Facts.Finding.Reason != "" {
+			return what + " no longer works: " + i.Facts.Finding.Reason
+		}
 		return what + " has changed: " + cmp.Or(i.Facts.Finding.Reason, "it no longer says what was verified")
 	case monitor.AlertMissing:
 		return what + " is gone"

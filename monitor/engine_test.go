@@ -304,8 +304,8 @@ type house struct {
 }
 
 const (
-	spf   = "v=spf1 include:spf.service.test -all"
-	dmarc = "v=DMARC1; p=reject"
+	spfText = "v=spf1 include:spf.service.test -all"
+	dmarc   = "v=DMARC1; p=reject"
 )
 
 var apex = rrset.Name("shop.test")
@@ -405,7 +405,7 @@ func (h *house) expectTold(fired, ended []string) {
 // verifiedShop gives a house in which shop.test is verified.
 func verifiedShop(t *testing.T) *house {
 	h := newHouse(t, testSettings())
-	h.world.set(t, apex, rrset.TXT, spf, "unrelated")
+	h.world.set(t, apex, rrset.TXT, spfText, "unrelated")
 	h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
 	h.add(shopSpec())
 	if got := h.state("spf").Position(); got != (judge.Position{Phase: judge.Verified, Verdict: judge.Holding}) {
@@ -420,7 +420,7 @@ func TestARecordThatIsThereIsVerifiedAndItsBaselineKept(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := verifiedShop(t)
 		defer h.stop()
-		if got := h.state("spf").Baseline.Lines(); !slices.Equal(got, []string{spf}) {
+		if got := h.state("spf").Baseline.Lines(); !slices.Equal(got, []string{spfText}) {
 			t.Errorf("baseline %q, want the SPF record alone", got)
 		}
 		if got := h.state("dmarc").Baseline.Lines(); !slices.Equal(got, []string{dmarc}) {
@@ -454,7 +454,7 @@ func TestOverdueIsToldOnceAndEndsWhenVerified(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := newHouse(t, testSettings())
 		defer h.stop()
-		h.world.set(t, apex, rrset.TXT, spf)
+		h.world.set(t, apex, rrset.TXT, spfText)
 		h.add(shopSpec())
 		h.after(60 * time.Hour)
 		h.expectTold([]string{"VerificationOverdue shop.test/dmarc"}, nil)
@@ -481,7 +481,7 @@ func TestALostIncludeIsOneIncidentFromAuthorityToLastCache(t *testing.T) {
 			t.Errorf("deadline %v, incident %v: want both", s.Deadline, s.Incident)
 		}
 		f := h.pager.lastTold("RecordDrifted shop.test/spf").Facts
-		if !slices.Equal(f.Was.Lines(), []string{spf}) || !slices.Equal(f.Is.Lines(), []string{"v=spf1 -all"}) {
+		if !slices.Equal(f.Was.Lines(), []string{spfText}) || !slices.Equal(f.Is.Lines(), []string{"v=spf1 -all"}) {
 			t.Errorf("told was %q, is %q", f.Was.Lines(), f.Is.Lines())
 		}
 		h.world.flush()
@@ -490,7 +490,7 @@ func TestALostIncludeIsOneIncidentFromAuthorityToLastCache(t *testing.T) {
 			t.Errorf("stage %s after the caches ran out", got)
 		}
 		h.world.hold(apex, rrset.TXT, all...)
-		h.world.set(t, apex, rrset.TXT, spf, "unrelated")
+		h.world.set(t, apex, rrset.TXT, spfText, "unrelated")
 		h.after(2 * time.Hour)
 		if got := h.state("spf").Stage; got != judge.Recovering {
 			t.Errorf("stage %s after the repair", got)
@@ -823,7 +823,7 @@ func TestQuestionsAreAskedOnceASweep(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := newHouse(t, testSettings())
 		defer h.stop()
-		h.world.set(t, apex, rrset.TXT, spf, "token=1")
+		h.world.set(t, apex, rrset.TXT, spfText, "token=1")
 		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{
 			{Kind: 1}, {Kind: 0, Value: StringList{"token=1"}}, // SPF and ownership live at the same name
 		}})

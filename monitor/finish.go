@@ -139,7 +139,7 @@ func (e *Engine) batchJob(j *job, b *Batch) {
 // such as a TTL that went down, is not.
 func (s *RecordState) differs(o *RecordState) bool {
 	return s.State != o.State || s.Name != o.Name || !s.Baseline.Equal(o.Baseline) || !s.Seen.Equal(o.Seen) ||
-		s.Finding.Reason != o.Finding.Reason || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
+		s.Finding.Reason != o.Finding.Reason || s.Affordable != o.Affordable || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
 		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident
 }
 

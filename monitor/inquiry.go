@@ -41,6 +41,9 @@ type Subject struct {
 	// Baseline is what was verified; the zero Set if nothing was yet.
 	Baseline rrset.Set
 	Verified bool
+	// Overspent says why receivers give up on a verified SPF record although it is what it was;
+	// empty if they do not.
+	Overspent string
 }
 
 // ID gives the record's ID.
@@ -174,6 +177,9 @@ func hear(s Subject, o resolve.Observation) Heard {
 		return h
 	}
 	h.Finding = s.find(o.Set)
+	if s.Overspent != "" && h.Finding.Class == mailrec.Same {
+		h.Finding = s.overspent(h.Finding)
+	}
 	switch h.Finding.Class {
 	case mailrec.Same:
 		h.Stand = judge.Good
@@ -197,6 +203,13 @@ func dangling(o resolve.Observation) string {
 		return fmt.Sprintf("; the CNAME here leads to %s, which does not exist: whoever can register that name can put a record there", end)
 	}
 	return fmt.Sprintf("; the CNAME here leads to %s, which has no such record", end)
+}
+
+// overspent is what an unchanged SPF record means that has come to cost too much.
+func (s Subject) overspent(f mailrec.Finding) mailrec.Finding {
+	f.Class, f.Reason, f.Rule, f.Impact = mailrec.Differs, s.Overspent, "RFC 7208 section 4.6.4", mailrec.Degraded
+	f.Meaning[0] ^= 0xff // it does not mean what it meant
+	return f
 }
 
 func (s Subject) find(set rrset.Set) mailrec.Finding {

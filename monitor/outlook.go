@@ -49,13 +49,16 @@ func (s states) reading(d *Domain, r Record) (verdict.Reading, bool) {
 	if state.Phase != judge.Verified && state.Seen.Empty() {
 		out.Finding.Class = mailrec.Absent
 	}
-	out.TreeBroken = r.Kind == mailrec.SPF && s.treeBroken(state.Baseline, map[rrset.Name]bool{})
+	if state.Verdict == judge.Drifted && state.Seen.Equal(state.Baseline) {
+		out.TreeBroken = true // it is what it was, but costs too much
+	}
+	out.TreeBroken = out.TreeBroken || r.Kind == mailrec.SPF && s.treeBroken(state.Baseline, map[rrset.Name]bool{})
 	return out, true
 }
 
 // treeBroken says whether an SPF record leads to one that receivers give up on.
 func (s states) treeBroken(set rrset.Set, reach map[rrset.Name]bool) bool {
-	for _, ref := range references(set) {
+	for _, ref := range (reader{}).read(set).refs {
 		if reach[ref.name] || len(reach) == maxReach {
 			continue
 		}

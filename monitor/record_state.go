@@ -30,6 +30,9 @@ type RecordState struct {
 	// good record; zero when nothing is lost or nobody is known to hold it.
 	Deadline     time.Time `json:"deadline,omitzero"`
 	LastDeadline time.Time `json:"last_deadline,omitzero"`
+	// Affordable says of an SPF record that all that it leads to was known once and cost no more
+	// lookups than receivers make.
+	Affordable bool `json:"affordable,omitempty"`
 	// OldTTL is the last TTL in seconds that the authority gave for the good record.
 	OldTTL uint32 `json:"old_ttl,omitempty"`
 	// Incident is the alert that is open; nil if none is.

@@ -9,6 +9,7 @@ import (
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/mailrec/spf"
 	"maildrift/monitor/rrset"
 )
 
@@ -39,13 +40,31 @@ type reference struct {
 	redirect bool
 }
 
+// branch is what an SPF record contributes to a tree.
+type branch struct {
+	// lookups counts its own terms that look something up.
+	lookups int
+	refs    []reference
+}
+
+// reader reads SPF records, each content once.
+type reader map[rrset.Hash]branch
+
+func (m reader) read(set rrset.Set) branch {
+	hash := set.Hash()
+	b, ok := m[hash]
+	if !ok {
+		if r, usable := mailrec.ReadSPF(set); usable {
+			b = branch{lookups: r.Lookups(), refs: references(r)}
+		}
+		m[hash] = b
+	}
+	return b
+}
+
 // references gives the records that an SPF record leads to, but for those that depend on the
 // message.
-func references(set rrset.Set) []reference {
-	r, ok := mailrec.ReadSPF(set)
-	if !ok {
-		return nil
-	}
+func references(r spf.Record) []reference {
 	var out []reference
 	for _, t := range r.Terms() {
 		leads := t.Name == "include" && !t.IsModifier() || t.Name == "redirect"
@@ -64,12 +83,12 @@ type sharing struct {
 	domains map[rrset.Name]*Domain
 	states  map[RecordID]*RecordState
 	found   map[rrset.Name]*Domain
-	known   map[rrset.Hash][]reference
+	reader  reader
 }
 
 // sharedBy gives a domain for each record that others rest on.
 func sharedBy(domains map[rrset.Name]*Domain, states map[RecordID]*RecordState) map[rrset.Name]*Domain {
-	s := &sharing{domains: domains, states: states, found: map[rrset.Name]*Domain{}, known: map[rrset.Hash][]reference{}}
+	s := &sharing{domains: domains, states: states, found: map[rrset.Name]*Domain{}, reader: reader{}}
 	for _, name := range sortedKeys(domains) {
 		d := domains[name]
 		reach := map[rrset.Name]bool{}
@@ -88,13 +107,7 @@ func (s *sharing) follow(d *Domain, id RecordID, reach map[rrset.Name]bool) {
 	if state == nil || state.Phase != judge.Verified {
 		return
 	}
-	hash := state.Baseline.Hash()
-	refs, ok := s.known[hash]
-	if !ok {
-		refs = references(state.Baseline)
-		s.known[hash] = refs
-	}
-	for _, ref := range refs {
+	for _, ref := range s.reader.read(state.Baseline).refs {
 		if reach[ref.name] || len(reach) == maxReach {
 			continue
 		}

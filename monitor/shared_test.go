@@ -33,7 +33,7 @@ func sharingShop(t *testing.T, more ...string) *house {
 	h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 ~all")
 	var specs []Spec
 	for _, name := range append([]string{"shop.test"}, more...) {
-		h.world.set(t, rrset.Name(name), rrset.TXT, spf)
+		h.world.set(t, rrset.Name(name), rrset.TXT, spfText)
 		specs = append(specs, Spec{Domain: name, Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
 	}
 	h.add(specs...)
@@ -116,6 +116,39 @@ func TestAProvidersOwnChangesAreKeptInHistoryAndCallNobody(t *testing.T) {
 	})
 }
 
+func TestARecordThatNobodyTouchedBreaksWhenWhatItIncludesGrows(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := sharingShop(t)
+		defer h.stop()
+		h.world.set(t, networks, rrset.TXT, "v=spf1 a:a.service.test a:b.service.test mx ptr exists:x.service.test a mx:c.service.test a:d.service.test ~all")
+		h.after(3 * time.Hour)
+		h.expectTold(nil, nil) // ten lookups are allowed
+		h.world.set(t, networks, rrset.TXT, "v=spf1 a:a.service.test a:b.service.test mx ptr exists:x.service.test a mx:c.service.test a:d.service.test mx:e.service.test ~all")
+		h.after(3 * time.Hour)
+		const alert = "RecordDrifted shop.test/spf"
+		h.expectTold([]string{alert}, nil)
+		i := h.pager.lastTold(alert)
+		if !strings.Contains(i.Facts.Finding.Reason, "needs 11 DNS lookups") || i.Impact != mailrec.Rejected {
+			t.Errorf("impact %s: %s", i.Impact, i.Facts.Finding.Reason)
+		}
+		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 ~all")
+		h.after(3 * time.Hour)
+		h.expectTold([]string{alert}, []string{alert})
+	})
+}
+
+func TestARecordThatAlwaysCostTooMuchIsNoNews(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer h.stop()
+		h.world.set(t, apex, rrset.TXT, spfText)
+		h.world.set(t, include, rrset.TXT, "v=spf1 a a a a a a a a a a ~all")
+		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
+		h.after(10 * time.Hour)
+		h.expectTold(nil, nil)
+	})
+}
+
 func TestCachesThatDoNotAgreeDoNotMoveTheBaseline(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := sharingShop(t)
@@ -175,7 +208,7 @@ func TestAnIncludeThatNeverWasThereCallsNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := newHouse(t, testSettings())
 		defer h.stop()
-		h.world.set(t, apex, rrset.TXT, spf)
+		h.world.set(t, apex, rrset.TXT, spfText)
 		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
 		h.after(100 * time.Hour)
 		h.expectTold(nil, nil)

@@ -105,6 +105,13 @@ func (e *Engine) jobs(names []rrset.Name, settings *Settings, wanted func(*Recor
 			}
 		}
 	}
+	spending := &budget{
+		states: func(id RecordID) *RecordState { return e.states[id] }, reader: reader{},
+		watched: (&sharing{domains: e.domains}).watched,
+	}
+	for _, j := range jobs {
+		spending.apply(j)
+	}
 	return jobs
 }
 

@@ -456,6 +456,9 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 		t.From, t.At = s.Position(), now
 		next.Baseline, next.Seen, next.Finding.Changes = s.Seen, rrset.Set{}, nil
 		next.Finding.Reason = ""
+		if s.Seen.Equal(s.Baseline) {
+			next.Affordable = false // accepted as too expensive: it is no news again
+		}
 		next.Verdict, next.Stage, next.Since = judge.Holding, judge.NoStage, now
 		next.Suspicion, next.Meaning = judge.Suspicion{}, rrset.Hash{}
 		next.Deadline, next.LastDeadline = time.Time{}, time.Time{}

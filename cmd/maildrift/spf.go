@@ -63,8 +63,8 @@ func (f *spfFlags) run(ctx context.Context, out io.Writer, domain string) error 
 	}
 	client := resolve.NewClient(resolve.Options{Timeout: f.timeout})
 	defer client.Close()
-	var book view.Book
-	settle := func(judge func(view.View)) error {
+	settle := func(sources []*resolve.Source, judge func(view.View)) error {
+		var book view.Book
 		view.Settle(&book, judge, func(qs []view.Question) { resolve.Fill(ctx, client, sources, &book, qs) })
 		if ctx.Err() != nil {
 			return &exitError{exitUnknown, errors.New("interrupted")}
@@ -72,7 +72,7 @@ func (f *spfFlags) run(ctx context.Context, out io.Writer, domain string) error 
 		return nil
 	}
 	if f.ip == "" {
-		return f.explore(out, domain, settle)
+		return f.explore(out, domain, func(judge func(view.View)) error { return settle(sources, judge) })
 	}
 	ip, err := netip.ParseAddr(f.ip)
 	if err != nil {
@@ -85,15 +85,54 @@ func (f *spfFlags) run(ctx context.Context, out io.Writer, domain string) error 
 	if request.Helo == "" {
 		request.Helo = domain
 	}
-	var o spf.Outcome
-	if err := settle(func(v view.View) { o = spf.Check(v, request) }); err != nil {
-		return err
+	// Each resolver is a place where a receiver may stand; the first tells the details.
+	asked := sources
+	if len(f.resolvers) == 0 {
+		asked = sources[:1] // of the built-in ones, others only stand in where it fails
+	}
+	outcomes := make([]spf.Outcome, len(asked))
+	for i := range asked {
+		from := sources[i : i+1]
+		if len(f.resolvers) == 0 {
+			from = sources
+		}
+		if err := settle(from, func(v view.View) { outcomes[i] = spf.Check(v, request) }); err != nil {
+			return err
+		}
+	}
+	return f.print(out, asked, outcomes)
+}
+
+// spfAnswer is an evaluation as JSON has it: that at the first resolver, and in short those at all
+// when there are several.
+type spfAnswer struct {
+	spf.Outcome
+	Resolvers []spfAt `json:"resolvers,omitempty"`
+}
+
+type spfAt struct {
+	Resolver string     `json:"resolver"`
+	Result   spf.Result `json:"result"`
+	Problem  string     `json:"problem,omitempty"`
+	Lookups  int        `json:"lookups"`
+	Voids    int        `json:"voids"`
+}
+
+func (f *spfFlags) print(out io.Writer, asked []*resolve.Source, outcomes []spf.Outcome) error {
+	answer := spfAnswer{Outcome: outcomes[0]}
+	for i, o := range outcomes {
+		if len(outcomes) > 1 {
+			answer.Resolvers = append(answer.Resolvers, spfAt{asked[i].ID, o.Result, o.Problem, o.Lookups, o.Voids})
+		}
 	}
 	if f.format == "json" {
-		return printJSON(out, o)
+		return printJSON(out, answer)
 	}
 	p := newPrinter(out)
-	p.spfOutcome(o, f.ip)
+	p.spfOutcome(answer.Outcome, f.ip)
+	for _, at := range answer.Resolvers {
+		p.printf("%s  at %s %s\n", p.paint(spfColours[at.Result], fmt.Sprintf("%-9s", at.Result)), at.Resolver, p.paint(dim, at.Problem))
+	}
 	return p.err
 }
 

@@ -136,6 +136,9 @@ func TestSPFCommand(t *testing.T) {
 		expect(t, 0, "pass  198.51.100.7 may send for shop.example: include:_spf.mail.example decided\n1 of 10 DNS lookups", "")
 	command(t, "spf", "shop.example", "--ip", "203.0.113.1", "--resolver", server).
 		expect(t, 0, "fail  203.0.113.1 may send for shop.example: -all decided\n2 of 10 DNS lookups", "")
+	// Several resolvers are several places where a receiver may stand.
+	command(t, "spf", "shop.example", "--ip", "198.51.100.7", "--resolver", server, "--resolver", "127.0.0.1:1", "--timeout", "1s").
+		expect(t, 0, "temperror  at 127.0.0.1:1", "")
 	command(t, "spf", "shop.example", "--resolver", server).
 		expect(t, 0, "usable  2 of 10 DNS lookups\n  shop.example  lookups 2, own 1\n", "")
 	command(t, "spf", "broken.example", "--resolver", server).

@@ -18,6 +18,7 @@ import (
 
 	"maildrift/configs"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -838,6 +839,20 @@ func TestQuestionsAreAskedOnceASweep(t *testing.T) {
 	})
 }
 
+func TestAnMXValueIsPublishedWithItsPreference(t *testing.T) {
+	d, err := Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: mailrec.MX, Value: StringList{"mx.test", "5 b.test"}}}}.Resolve(testPresets(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range d.Records[0].Publish {
+		got = append(got, l.Value)
+	}
+	if !slices.Equal(got, []string{"10 mx.test", "5 b.test"}) {
+		t.Errorf("publish %q", got)
+	}
+}
+
 func TestSpecErrorsNameTheField(t *testing.T) {
 	presets := testPresets(t)
 	tests := []struct {
@@ -862,6 +877,7 @@ func TestSpecErrorsNameTheField(t *testing.T) {
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1, Value: StringList{"v=spf1 inlcude:x -all"}}}}, "expect[0].value"},
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1}, {Kind: 1}}}, "expect[1].key"},
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1, Key: "a\nb"}}}, "expect[0].key"},
+		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 1, Key: SharedKey}}}, "expect[0].key"},
 		{Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: 3, Host: "a b"}}}, "expect[0].host"},
 	}
 	for _, tt := range tests {

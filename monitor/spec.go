@@ -123,10 +123,18 @@ func (e ExpectSpec) record(domain rrset.Name) (Record, error) {
 	}
 	if match == mailrec.Equal {
 		for _, v := range e.Value {
-			r.Publish = append(r.Publish, PublishLine{Name: name, Type: e.Kind.Type(), Value: v})
+			r.Publish = append(r.Publish, PublishLine{Name: name, Type: e.Kind.Type(), Value: asPublished(e.Kind.Type(), v)})
 		}
 	}
 	return r, nil
+}
+
+// asPublished completes a value as a zone needs it: an MX record has a preference.
+func asPublished(t rrset.Type, value string) string {
+	if set, err := rrset.Parse(t, value); err == nil && t == rrset.MX {
+		return set.Lines()[0]
+	}
+	return value
 }
 
 func (e ExpectSpec) match() (mailrec.Match, error) {

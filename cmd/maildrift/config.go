@@ -54,7 +54,7 @@ func describeConfig(p *printer, cfg *config.Config) error {
 	for _, d := range cfg.Domains {
 		records += len(d.Records)
 	}
-	p.printf("%s is good: %d domains, %d records, %d resolvers\n", cfg.File, len(cfg.Domains), records, len(cfg.Sources))
+	p.printf("%s is good: %s, %s, %s\n", cfg.File, counted(len(cfg.Domains), "domain"), counted(records, "record"), counted(len(cfg.Sources), "resolver"))
 	describeAdvice(p, cfg.Domains)
 	now := time.Now()
 	for _, name := range sortedNames(cfg.Schedules) {

@@ -276,3 +276,11 @@ func spreadLine(s wire.Spread) string {
 	}
 	return strings.Join(parts, " and ") + " see it as it should be"
 }
+
+// counted gives a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -150,7 +150,7 @@ func TestDKIMThatWasCaptured(t *testing.T) {
 		{"revoked", one, "v=DKIM1; k=rsa; p=", Differs, Degraded, "revoked"},
 		{"test flag", one, one + "; t=y", Differs, Weakened, "t=y"},
 		{"strict flag", one, one + "; t=s", Differs, Degraded, "subdomains"},
-		{"test flag gone", one + "; t=y", one, Differs, None, "the key is the same"},
+		{"test flag gone", one + "; t=y", one, Differs, None, "no longer marked as a test"},
 		{"service", one, one + "; s=email", Differs, None, "the key is the same"},
 		{"no longer for mail", one, one + "; s=other", Differs, Degraded, "not for e-mail"},
 		{"hash", one, one + "; h=sha256", Differs, None, "the key is the same"},

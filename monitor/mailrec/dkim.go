@@ -46,7 +46,9 @@ func (k dkimKey) turnInto(other statement) ([]Change, *fault) {
 	case !k.testing() && now.testing():
 		return changes, &fault{reason: "the key is marked as a test (t=y): receivers treat mail that fails as if it were not signed", rule: rule, impact: Weakened}
 	case !strings.Contains(k.get("t"), "s") && strings.Contains(now.get("t"), "s"):
-		return changes, &fault{reason: "the key no longer covers signatures for subdomains (t=s)", rule: rule, impact: Degraded}
+		return changes, &fault{reason: "the key no longer covers signatures for subdomains (t=s)", rule: rule, impact: Degraded, relation: Tightened}
+	case k.testing() && !now.testing():
+		return changes, &fault{reason: "the key is no longer marked as a test (t=y): receivers act on signatures that fail", rule: rule, relation: Tightened}
 	}
 	return changes, &fault{reason: "tags of the key record changed; the key is the same", rule: rule}
 }

@@ -52,7 +52,7 @@ func (p dmarcPolicy) turnInto(other statement) ([]Change, *fault) {
 	p.comparePolicies(now, &e)
 	for _, align := range []string{"adkim", "aspf"} {
 		if was, is := p.get(align), now.get(align); was == "r" && is == "s" {
-			e.add(Degraded, dmarcRule, "alignment became strict (%s=s): mail from other names of the organisation no longer passes", align)
+			e.tighten(dmarcRule, "alignment became strict (%s=s): mail from other names of the organisation no longer passes", align)
 		} else if was != is {
 			e.add(Weakened, dmarcRule, "alignment became relaxed (%s=r)", align)
 		}
@@ -74,7 +74,7 @@ func (p dmarcPolicy) comparePolicies(now dmarcPolicy, e *effects) {
 		was, is := p.policyOf(policy), now.policyOf(policy)
 		name := map[string]string{"p": "policy", "sp": "policy for subdomains", "np": "policy for names that do not exist"}[policy]
 		if strength(is) > strength(was) {
-			e.add(Degraded, dmarcRule, "the %s became stricter: %s, was %s", name, is, was)
+			e.tighten(dmarcRule, "the %s became stricter: %s, was %s", name, is, was)
 		} else if strength(is) < strength(was) {
 			e.add(Weakened, dmarcRule, "the %s was weakened: %s, was %s", name, is, was)
 		}
@@ -82,12 +82,12 @@ func (p dmarcPolicy) comparePolicies(now dmarcPolicy, e *effects) {
 	if was, is := p.percent(), now.percent(); is < was {
 		e.add(Weakened, dmarcRule, "the policy was weakened: it applies to %d %% of mail, was %d %%", is, was)
 	} else if is > was && now.get("p") != "none" {
-		e.add(Degraded, dmarcRule, "the policy applies to more mail: %d %%, was %d %%", is, was)
+		e.tighten(dmarcRule, "the policy applies to more mail: %d %%, was %d %%", is, was)
 	}
 	if was, is := p.get("t"), now.get("t"); was == "n" && is == "y" {
 		e.add(Weakened, dmarcRule, "the policy was weakened: it is marked as a test (t=y)")
 	} else if was != is && now.get("p") != "none" {
-		e.add(Degraded, dmarcRule, "the policy is no longer marked as a test: it is applied in full")
+		e.tighten(dmarcRule, "the policy is no longer marked as a test: it is applied in full")
 	}
 }
 

@@ -32,6 +32,8 @@ type Finding struct {
 	Rule string `json:"rule,omitempty"`
 	// Impact is what receivers would do, judged from this record alone.
 	Impact Impact `json:"impact"`
+	// Relation is the direction of the change; Identical for Same.
+	Relation Relation `json:"relation"`
 }
 
 // fault is why receivers cannot use a record, or what a difference does to mail.
@@ -42,6 +44,8 @@ type fault struct {
 	// deliberate marks a valid way to say that nothing is there: a revoked key, a
 	// null MX. Captured takes it, since somebody may have meant it; Present does not.
 	deliberate bool
+	// relation is the direction of the change where impact does not tell it.
+	relation Relation
 }
 
 // Error gives the reason.
@@ -49,14 +53,14 @@ func (f *fault) Error() string { return f.reason }
 
 // differs makes a finding of class Differs.
 func (f Finding) differs(why *fault, changes []Change) Finding {
-	f.Class, f.Reason, f.Rule, f.Impact = Differs, why.reason, why.rule, why.impact
+	f.Class, f.Reason, f.Rule, f.Impact, f.Relation = Differs, why.reason, why.rule, why.impact, why.relates()
 	f.Changes = changes
 	return f
 }
 
 // absent makes a finding of class Absent.
 func (f Finding) absent(why *fault) Finding {
-	f.Class, f.Reason, f.Rule, f.Impact = Absent, why.reason, why.rule, why.impact
+	f.Class, f.Reason, f.Rule, f.Impact, f.Relation = Absent, why.reason, why.rule, why.impact, why.relates()
 	f.Meaning = rrset.Hash{}
 	return f
 }

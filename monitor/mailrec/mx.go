@@ -74,7 +74,7 @@ func (exchanges) turned(was rrset.Set, lost, came []string) *fault {
 	case len(came) == 0:
 		return &fault{reason: "mail no longer goes to " + listed(lost), rule: rule, impact: Degraded}
 	case len(lost) == 0:
-		return &fault{reason: "mail also goes to " + listed(came), rule: rule, impact: Degraded}
+		return &fault{reason: "mail also goes to " + listed(came), rule: rule, impact: Degraded, relation: Loosened}
 	}
 	return &fault{reason: fmt.Sprintf("mail goes to %s and no longer to %s", listed(came), listed(lost)), rule: rule, impact: Degraded}
 }

@@ -61,7 +61,7 @@ func (r spfRecord) turnInto(other statement) ([]Change, *fault) {
 	if was, is := spf.Strictness(r.All()), spf.Strictness(now.All()); is < was {
 		e.add(Weakened, "RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spf.ResultOf(r.All()), spf.ResultOf(now.All()))
 	} else if is > was {
-		e.add(Degraded, "RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spf.ResultOf(r.All()), spf.ResultOf(now.All()))
+		e.tighten("RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spf.ResultOf(r.All()), spf.ResultOf(now.All()))
 	}
 	if len(came) > 0 {
 		e.add(Weakened, "RFC 7208 section 4.6.2", "more senders pass SPF: %s", quoted(strings.Join(came, " ")))

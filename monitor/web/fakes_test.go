@@ -446,7 +446,7 @@ func drift(w *world) {
 	id := monitor.RecordID{Domain: "notice.example", Key: "spf"}
 	was, is := txt("v=spf1 include:spf.service.example -all"), txt("v=spf1 -all")
 	finding := mailrec.Finding{
-		Class: mailrec.Differs, Reason: "the mail service may no longer send", Rule: "RFC 7208 section 5.2", Impact: mailrec.Rejected,
+		Class: mailrec.Differs, Reason: "the mail service may no longer send", Rule: "RFC 7208 section 5.2", Impact: mailrec.Rejected, Relation: mailrec.Broken,
 		Changes: []mailrec.Change{{Op: "-", Term: "include:spf.service.example"}},
 	}
 	votes := []monitor.SourceVote{

@@ -98,7 +98,8 @@ func (e *Engine) weigh(sw *sweep) {
 		return e.states[id]
 	})
 	for _, j := range sw.jobs {
-		if len(j.transitions) == 0 || j.state.Verdict == judge.Holding || j.state.Phase != judge.Verified {
+		// Each time anew: what was remembered of the answer is judged from the record alone.
+		if j.state.Verdict == judge.Holding || j.state.Phase != judge.Verified || j.evidence.Decision.Verdict == judge.Blind {
 			continue
 		}
 		if node := j.subject.Domain; node.Shared != nil {
@@ -139,7 +140,7 @@ func (e *Engine) batchJob(j *job, b *Batch) {
 // such as a TTL that went down, is not.
 func (s *RecordState) differs(o *RecordState) bool {
 	return s.State != o.State || s.Name != o.Name || !s.Baseline.Equal(o.Baseline) || !s.Seen.Equal(o.Seen) ||
-		s.Finding.Reason != o.Finding.Reason || s.Affordable != o.Affordable || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
+		s.Finding.Reason != o.Finding.Reason || s.Affordable != o.Affordable || s.Inherited != o.Inherited || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
 		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident
 }
 

@@ -38,7 +38,7 @@ func (s states) reading(d *Domain, r Record) (verdict.Reading, bool) {
 	if state == nil {
 		return verdict.Reading{}, false
 	}
-	out := verdict.Reading{Expectation: r.Expectation, Name: r.Name, Baseline: state.Baseline, Finding: state.Finding}
+	out := verdict.Reading{Expectation: r.Expectation, Name: r.Name, Baseline: state.Baseline, Finding: state.Finding, Inherited: state.Inherited}
 	out.Finding.Seen = state.Seen
 	if state.Phase == judge.Verified && state.Verdict == judge.Holding {
 		out.Finding = mailrec.Finding{Class: mailrec.Same, Seen: state.Baseline}

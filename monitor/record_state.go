@@ -33,6 +33,8 @@ type RecordState struct {
 	// Affordable says of an SPF record that all that it leads to was known once and cost no more
 	// lookups than receivers make.
 	Affordable bool `json:"affordable,omitempty"`
+	// Inherited is the DMARC policy of a domain above that applies while the record is not there.
+	Inherited string `json:"inherited,omitempty"`
 	// OldTTL is the last TTL in seconds that the authority gave for the good record.
 	OldTTL uint32 `json:"old_ttl,omitempty"`
 	// Incident is the alert that is open; nil if none is.

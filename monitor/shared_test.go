@@ -286,6 +286,41 @@ func TestADanglingCNAMEIsNamed(t *testing.T) {
 	}
 }
 
+func TestADMARCRecordThatIsGoneMayBeInherited(t *testing.T) {
+	for _, tt := range []struct {
+		above string
+		says  string
+		want  mailrec.Impact
+	}{
+		{"v=DMARC1; p=reject", "reject applies to mail from shop.test, by p of _dmarc.test", mailrec.Weakened},
+		{"v=DMARC1; p=none", "none applies to mail from shop.test", mailrec.Weakened},
+		{"", "no DMARC policy applies to shop.test", mailrec.Degraded},
+	} {
+		inBubble(t, func(t *testing.T) {
+			h := mailingShop(t)
+			defer h.stop()
+			if tt.above != "" {
+				h.world.set(t, "_dmarc.test", rrset.TXT, tt.above)
+			}
+			asked := h.world.askedOf("r1", "_dmarc.shop.test")
+			h.world.remove("_dmarc.shop.test", rrset.TXT)
+			h.after(2 * time.Hour)
+			i := h.pager.lastTold("RecordMissing shop.test/dmarc")
+			if i.Impact != tt.want || !strings.Contains(i.Facts.Finding.Reason, tt.says) {
+				t.Errorf("%q above: impact %s, %s", tt.above, i.Impact, i.Facts.Finding.Reason)
+			}
+			if n := h.world.askedOf("r1", "_dmarc.shop.test") - asked; n > 6 {
+				t.Errorf("the name itself was asked %d times more", n)
+			}
+			h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
+			h.after(2 * time.Hour)
+			if s := h.state("dmarc"); s.Inherited != "" || s.Verdict != judge.Holding {
+				t.Errorf("mended, but %s and inherited %q", s.Verdict, s.Inherited)
+			}
+		})
+	}
+}
+
 func TestEachOperatorHasItsOwnOutlook(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := mailingShop(t)

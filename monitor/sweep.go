@@ -168,6 +168,7 @@ func (sw *sweep) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("sweep given up: %w", ctx.Err())
 	}
+	sw.inherit(ctx)
 	sw.doubt()
 	return nil
 }

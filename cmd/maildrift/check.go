@@ -112,6 +112,7 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer, args []string) erro
 		results[i] = newCheckResult(e)
 	}
 	exploreSPF(ctx, client, sources, evidence, results)
+	discoverPolicies(ctx, client, sources, evidence, results)
 	for domain, v := range judgeDomains(evidence, results) {
 		for i := range results {
 			if results[i].Domain == domain {
@@ -162,6 +163,8 @@ type checkResult struct {
 	// Tree is what an SPF record leads to; Verdict what receivers make of the domain's mail.
 	Tree    *checkTree    `json:"spf_tree,omitempty"`
 	Verdict *checkVerdict `json:"verdict,omitempty"`
+	// Policy is the DMARC policy that applies to the domain.
+	Policy *checkPolicy `json:"policy,omitempty"`
 }
 
 func newCheckResult(e monitor.Evidence) checkResult {

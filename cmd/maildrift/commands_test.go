@@ -208,6 +208,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
+	check().expect(t, exitGood, "policy   reject applies to mail from shop.example, by p of _dmarc.shop.example", "")
 	// One resolver of three may lie.
 	resolvers[0].Lie(true)
 	check().expect(t, exitGood, "3 of 3 operators, 1 see it wrong", "")
@@ -228,8 +229,20 @@ func TestCheck(t *testing.T) {
 	for _, r := range resolvers {
 		r.Flush()
 	}
+	if err := lab.Set("shop.example", "_dmarc.shop.example", rrset.TXT, 60, "v=DMARC1; p=none; rua=mailto:a@elsewhere.example"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range resolvers {
+		r.Flush()
+	}
+	check().expect(t, exitProblems, "reports  elsewhere.example has not agreed to get reports about shop.example", "")
+	lab.Delete("shop.example", "_dmarc.shop.example", rrset.TXT)
+	for _, r := range resolvers {
+		r.Flush()
+	}
 	bad := check()
 	bad.expect(t, exitProblems, "MISSING", "")
+	bad.expect(t, exitProblems, "no DMARC policy applies to shop.example", "")
 	bad.expect(t, exitProblems, `inlcude:_spf.mail.example`, "")
 	check("--authority=false").expect(t, exitProblems, "MISSING", "")
 

@@ -48,6 +48,67 @@ func exploreSPF(ctx context.Context, asker resolve.Asker, sources []*resolve.Sou
 	}
 }
 
+// checkPolicy is the DMARC policy that applies, under the present rules and those before.
+type checkPolicy struct {
+	// Applied is what receivers do with mail that fails: none, quarantine or reject; empty if no
+	// policy applies. Organisation is what relaxed alignment compares.
+	Applied      string     `json:"applied"`
+	At           rrset.Name `json:"at,omitempty"`
+	Organisation rrset.Name `json:"organisation,omitempty"`
+	Text         string     `json:"text"`
+	// Before is what receivers do that still go by RFC 7489, where that is something else.
+	Before string `json:"rfc7489,omitempty"`
+	// Reports says which report addresses get nothing, and why.
+	Reports []string `json:"reports,omitempty"`
+}
+
+// discoverPolicies finds what receivers apply to each domain of which the DMARC record was looked at, and
+// takes it into its result. Names that are not there are not asked of resolvers, so that none
+// remembers their absence.
+func discoverPolicies(ctx context.Context, asker resolve.Asker, sources []*resolve.Source, evidence []monitor.Evidence, results []checkResult) {
+	var book view.Book
+	at := map[int]*[2]mailrec.EffectivePolicy{}
+	reports := map[int][]mailrec.ReportAddress{}
+	for i, e := range evidence {
+		if e.Subject.Record.Kind != mailrec.DMARC || results[i].Status == "unknown" || !strings.HasPrefix(string(e.Subject.Record.Name), "_dmarc.") {
+			continue
+		}
+		at[i] = new([2]mailrec.EffectivePolicy)
+		heard, ok := e.Decisive()
+		if !ok {
+			heard, _ = e.FirstHeard()
+		}
+		own := view.Answer{Status: view.NoData}
+		if !heard.Finding.Seen.Empty() {
+			own = view.Answer{Status: view.Found, Set: heard.Finding.Seen}
+		}
+		book.Put(view.Question{Name: e.Subject.Record.Name, Type: rrset.TXT}, own)
+	}
+	view.Settle(&book, func(v view.View) {
+		for i, p := range at {
+			author := evidence[i].Subject.Record.Name.Parent()
+			p[0], p[1] = mailrec.DiscoverDMARC(v, author), mailrec.DiscoverDMARC7489(v, author)
+			reports[i] = mailrec.ReportAddresses(v, p[0])
+		}
+	}, func(qs []view.Question) { resolve.Fill(ctx, asker, byTrust(sources, evidence), &book, qs) })
+	for i, p := range at {
+		results[i].Policy = newCheckPolicy(p[0], p[1], reports[i])
+	}
+}
+
+func newCheckPolicy(now, before mailrec.EffectivePolicy, reports []mailrec.ReportAddress) *checkPolicy {
+	out := &checkPolicy{Applied: now.Applied, At: now.At, Organisation: now.Organisation, Text: now.String()}
+	if before.Applied != now.Applied && !before.Temporary && !now.Temporary {
+		out.Before = before.String()
+	}
+	for _, r := range reports {
+		if r.Problem != "" {
+			out.Reports = append(out.Reports, r.Problem)
+		}
+	}
+	return out
+}
+
 // byTrust puts sources first that saw most as the others did.
 func byTrust(sources []*resolve.Source, evidence []monitor.Evidence) []*resolve.Source {
 	good := map[string]int{}
@@ -111,6 +172,9 @@ func readingOf(e monitor.Evidence, r checkResult) verdict.Reading {
 		heard, ok = e.FirstHeard()
 	}
 	out.Finding, out.Failed = heard.Finding, !ok
+	if r.Policy != nil {
+		out.Inherited = r.Policy.Applied
+	}
 	out.TreeBroken = r.Tree != nil && r.Tree.Problem != ""
 	return out
 }

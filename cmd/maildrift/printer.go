@@ -83,6 +83,15 @@ func (p *printer) result(r checkResult, width int) {
 	if r.Tree != nil {
 		p.field("lookups", fmt.Sprintf("%d of %d", r.Tree.Lookups, spf.MaxLookups))
 	}
+	if r.Policy != nil {
+		p.field("policy", r.Policy.Text)
+		if r.Policy.Before != "" {
+			p.field("", "receivers that go by RFC 7489: "+r.Policy.Before)
+		}
+		for _, problem := range r.Policy.Reports {
+			p.field("reports", problem)
+		}
+	}
 	p.field("heard", heardLine(r.Numbers))
 	if r.Status == "disagreeing" || r.Status == "unknown" {
 		p.votes(r.Votes)

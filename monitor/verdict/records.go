@@ -20,6 +20,9 @@ type Reading struct {
 	// Finding is what is seen now. Failed says that nothing could be seen.
 	Finding mailrec.Finding
 	Failed  bool
+	// Inherited is the policy (none, quarantine, reject) of a domain above that applies where a DMARC
+	// record is not there; empty if none does.
+	Inherited string
 	// TreeBroken says that an SPF record leads to one that receivers give up on.
 	TreeBroken bool
 }
@@ -74,7 +77,7 @@ func (f *Facts) readDMARC(r Reading) mailrec.PublishedPolicy {
 	}
 	p, ok := mailrec.ReadDMARC(r.Finding.Seen)
 	if !ok {
-		return p
+		p.Policy = r.Inherited
 	}
 	f.Policy = max(f.Policy, map[string]Policy{"none": Monitor, "quarantine": Quarantine, "reject": Reject}[p.Policy])
 	return p

@@ -114,9 +114,14 @@ func (x *exam) unexplained() Diagnosis {
 			fmt.Sprintf("A %s record stands at %s, but it is not the wanted one.", x.kind(), x.Name),
 			"Compare it letter by letter with the one below, and replace it"+x.where()+".", quoted(x.seen())...)
 	}
-	return x.diagnosis(NotPublished, Likely,
+	d := x.diagnosis(NotPublished, Likely,
 		fmt.Sprintf("There is no such record: %s is neither at %s nor at any name where it might be by mistake.", article(x.kind()), x.Name),
 		"Publish it"+x.where()+", and look whether it was saved."+x.memory(), x.nothingAround()...)
+	if len(d.Publish) == 0 && x.kind() == mailrec.DMARC {
+		// A policy that asks for nothing does no harm (RFC 9989 section 4.7), and receivers want one.
+		d.Publish = x.lines(Record{Name: x.Name, Type: rrset.TXT, Value: "v=DMARC1; p=none"})
+	}
+	return d
 }
 
 // seen gives what stands at the record's name, of its kind.

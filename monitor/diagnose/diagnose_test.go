@@ -195,6 +195,7 @@ func TestCauses(t *testing.T) {
 		// What remains.
 		{"not published at all", dkim(), zone{d + " A": {"192.0.2.1"}}, diagnose.NotPublished, diagnose.Likely, "nothing exists at or below _domainkey." + d},
 		{"not published, and asked before", from(dkim(), diagnose.Source{ID: "google", Answer: absent}), zone{d + " A": {"192.0.2.1"}}, diagnose.NotPublished, diagnose.Likely, "may remember for up to 30m"},
+		{"a policy to begin with", wants(mailrec.DMARC, "_dmarc", mailrec.Present), zone{d + " A": {"192.0.2.1"}}, diagnose.NotPublished, diagnose.Likely, `_dmarc.notice.shop.example. IN TXT "v=DMARC1; p=none"`},
 		{"another value", dmarc(), zone{"_dmarc." + d + " TXT": {"v=DMARC1;p=reject"}}, diagnose.WrongValue, diagnose.Likely, "letter by letter"},
 	}
 	for _, test := range tests {

@@ -53,6 +53,13 @@ could not be told because too few sources answered.`,
 		Args: needArgs(1, "the domain to check"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args) },
 	}
+	f.add(c)
+	formatFlag(c, &f.format)
+	return c
+}
+
+// add adds the flags that say what is looked for and who is asked.
+func (f *checkFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.preset, "preset", "", "mail service whose records are expected (see 'maildrift presets list')")
 	c.Flags().StringToStringVar(&f.params, "param", nil, "parameter of the preset, NAME=VALUE; repeatable")
 	c.Flags().StringSliceVar(&f.selectors, "selector", nil, "DKIM selector to look at; repeatable")
@@ -61,8 +68,6 @@ could not be told because too few sources answered.`,
 	c.Flags().Uint16Var(&f.port, "authority-port", 53, "port of the zone's nameservers")
 	c.Flags().BoolVar(&f.private, "allow-private", false, "ask nameservers at private and loopback addresses too")
 	c.Flags().DurationVar(&f.timeout, "timeout", 2*time.Second, "how long one try may take")
-	formatFlag(c, &f.format)
-	return c
 }
 
 // resolverFlags adds --resolver.
@@ -83,15 +88,27 @@ func formatFlag(c *cobra.Command, to *string) {
 }
 
 func (f *checkFlags) run(ctx context.Context, out io.Writer, args []string) error {
+	_, results, err := f.look(ctx, args)
+	if err != nil {
+		return err
+	}
+	if err := printCheck(out, f.format, results); err != nil {
+		return err
+	}
+	return checkExit(results)
+}
+
+// look asks about all records of the domains once and judges them.
+func (f *checkFlags) look(ctx context.Context, args []string) ([]monitor.Evidence, []checkResult, error) {
 	sources, err := pickResolvers(f.resolvers)
 	if err != nil {
-		return usageError(err)
+		return nil, nil, usageError(err)
 	}
 	var subjects []monitor.Subject
 	for _, name := range args {
 		d, err := f.domain(name)
 		if err != nil {
-			return usageError(fmt.Errorf("%s: %w", name, err))
+			return nil, nil, usageError(fmt.Errorf("%s: %w", name, err))
 		}
 		for _, r := range d.Records {
 			subjects = append(subjects, monitor.Subject{Domain: d, Record: r, Resolvers: sources})
@@ -100,13 +117,12 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer, args []string) erro
 	client := resolve.NewClient(resolve.Options{Timeout: f.timeout})
 	defer client.Close()
 	inquiry := &monitor.Inquiry{Asker: client, Rules: judge.Rules{MinOperators: min(2, operators(sources))}}
+	why := diagnostician{asker: client, resolvers: sources, flags: f}
 	if f.authority {
-		inquiry.Authorities = resolve.NewDelegations(client, sources, resolve.DelegationOptions{Port: f.port, AllowPrivate: f.private})
+		why.zones = resolve.NewDelegations(client, sources, resolve.DelegationOptions{Port: f.port, AllowPrivate: f.private})
+		inquiry.Authorities = why.zones
 	}
 	evidence, _ := inquiry.Round(ctx, subjects, nil, false)
-	if ctx.Err() != nil {
-		return &exitError{exitUnknown, errors.New("interrupted")}
-	}
 	results := make([]checkResult, len(evidence))
 	for i, e := range evidence {
 		results[i] = newCheckResult(e)
@@ -120,10 +136,11 @@ func (f *checkFlags) run(ctx context.Context, out io.Writer, args []string) erro
 			}
 		}
 	}
-	if err := printCheck(out, f.format, results); err != nil {
-		return err
+	why.explain(ctx, evidence, results)
+	if ctx.Err() != nil {
+		return nil, nil, &exitError{exitUnknown, errors.New("interrupted")}
 	}
-	return checkExit(results)
+	return evidence, results, nil
 }
 
 // domain makes the domain to check from the flags.
@@ -160,6 +177,8 @@ type checkResult struct {
 	Numbers judge.Decision       `json:"decision"`
 	Votes   []monitor.SourceVote `json:"votes"`
 	Publish []string             `json:"publish,omitempty"`
+	// Diagnosis says why the record is not good.
+	Diagnosis *checkDiagnosis `json:"diagnosis,omitempty"`
 	// Tree is what an SPF record leads to; Verdict what receivers make of the domain's mail.
 	Tree    *checkTree    `json:"spf_tree,omitempty"`
 	Verdict *checkVerdict `json:"verdict,omitempty"`

@@ -96,6 +96,10 @@ func (p *printer) result(r checkResult, width int) {
 	if r.Status == "disagreeing" || r.Status == "unknown" {
 		p.votes(r.Votes)
 	}
+	if r.Diagnosis != nil {
+		p.diagnosis(r.Diagnosis)
+		return
+	}
 	for _, line := range r.Publish {
 		p.field("publish", line)
 	}

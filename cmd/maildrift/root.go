@@ -53,7 +53,7 @@ alert says what changed, who sees it, what receivers do, and what to put back.`,
 			root.AddCommand(c)
 		}
 	}
-	add(groupDaily, newCheck(), newSPF(), newLint(), newDomains(), newHistory(), newPresets(), newResolvers(), newDemo())
+	add(groupDaily, newCheck(), newReport(), newSPF(), newLint(), newDomains(), newHistory(), newPresets(), newResolvers(), newDemo())
 	add(groupAdmin, newServe(), newConfig(), newBackup(), newVersion())
 	return root
 }

@@ -134,6 +134,12 @@ func (d *Delegations) find(ctx context.Context, name rrset.Name) Zone {
 	return zone
 }
 
+// Servers gives the servers of hosts that a zone names itself, which need not be those of its
+// delegation, as far as they have addresses that may be asked.
+func (d *Delegations) Servers(ctx context.Context, hosts []rrset.Name) []*Source {
+	return d.serversOf(ctx, hosts, nil)
+}
+
 // top finds the zone to begin at: the top-level domain, or whatever zone it
 // lives in.
 func (d *Delegations) top(ctx context.Context, tld rrset.Name) Zone {

@@ -19,8 +19,6 @@ import (
 
 // checkDiagnosis is why a record is not good, and how to see and mend it.
 type checkDiagnosis struct {
-	// DNSHost is who hosts the zone, as its name servers' names tell; empty if they do not.
-	DNSHost string `json:"dns_host,omitempty"`
 	// Causes are in order, best first.
 	Causes []diagnose.Diagnosis `json:"causes"`
 	// Commands show the same without maildrift.
@@ -52,7 +50,7 @@ func (d *diagnostician) explain(ctx context.Context, evidence []monitor.Evidence
 		}
 		for n, causes := range d.settle(ctx, evidence, at, cases) {
 			results[at[n]].Diagnosis = &checkDiagnosis{
-				DNSHost: diagnose.DetectHost(cases[n].Servers).Name, Causes: causes,
+				Causes:   causes,
 				Commands: diagnose.Commands(cases[n].Name, cases[n].Expectation.Kind.Type(), cases[n].Servers),
 			}
 		}
@@ -64,6 +62,8 @@ func (d *diagnostician) explain(ctx context.Context, evidence []monitor.Evidence
 func (d *diagnostician) settle(ctx context.Context, evidence []monitor.Evidence, at []int, cases []diagnose.Case) [][]diagnose.Diagnosis {
 	out := make([][]diagnose.Diagnosis, len(cases))
 	zone, servers := evidence[at[0]].Zone, answering(evidence[at[0]])
+	resolvers := byTrust(d.resolvers, evidence)
+	resolvers = resolvers[:min(len(resolvers), mostAsked)]
 	var book view.Book
 	round := func() {
 		view.Settle(&book, func(v view.View) {
@@ -79,8 +79,8 @@ func (d *diagnostician) settle(ctx context.Context, evidence []monitor.Evidence,
 					elsewhere = append(elsewhere, q)
 				}
 			}
-			resolve.Fill(ctx, d.asker, servers, &book, inside)
-			resolve.Fill(ctx, d.asker, d.resolvers[:min(len(d.resolvers), mostAsked)], &book, elsewhere)
+			d.fill(ctx, servers, &book, inside)
+			d.fill(ctx, resolvers, &book, elsewhere)
 		})
 	}
 	round()
@@ -98,8 +98,30 @@ func (d *diagnostician) settle(ctx context.Context, evidence []monitor.Evidence,
 	return out
 }
 
-// mostAsked is how many sources a question of a diagnosis goes to, one after the other, until
-// one answers.
+// fill spreads questions over sources, so that none has to answer them all at its slow pace, and
+// asks the others what one does not answer.
+func (d *diagnostician) fill(ctx context.Context, sources []*resolve.Source, book *view.Book, qs []view.Question) {
+	if len(sources) == 0 {
+		return
+	}
+	queries := make([]resolve.Query, len(qs))
+	for i, q := range qs {
+		queries[i] = resolve.Query{Source: sources[i%len(sources)], Question: resolve.Question(q)}
+	}
+	var open []view.Question
+	d.asker.Ask(ctx, queries, func(o resolve.Observation) {
+		q := view.Question(o.Question)
+		book.Put(q, o.Seen())
+		if !o.Outcome.Evidence() && o.Outcome != resolve.Elsewhere {
+			open = append(open, q)
+		}
+	})
+	if len(open) > 0 && len(sources) > 1 && ctx.Err() == nil {
+		resolve.Fill(ctx, d.asker, sources, book, open)
+	}
+}
+
+// mostAsked is how many sources the questions of a diagnosis go to.
 const mostAsked = 3
 
 // answering gives servers of the zone that have answered, or else some of all.
@@ -145,10 +167,13 @@ func (d *diagnostician) caseOf(e monitor.Evidence, r checkResult) diagnose.Case 
 		Zone: e.Zone.Apex, Servers: hostsOf(e.Zone.Servers), Reason: r.Reason, Variants: d.variants(e.Subject),
 	}
 	if len(e.Zone.Servers) == 0 {
-		c.Zone = "" // what was guessed is not known
+		c.NoServers = e.Zone.Detail
 	}
 	for _, p := range e.Subject.Record.Publish {
 		c.Publish = append(c.Publish, diagnose.Record(p))
+	}
+	if len(c.Publish) == 0 {
+		c.Publish = aliasAt(e.Subject)
 	}
 	for _, h := range e.Heard {
 		c.Sources = append(c.Sources, sourceOf(h, h.Stand == judge.Good))
@@ -161,6 +186,21 @@ func (d *diagnostician) caseOf(e monitor.Evidence, r checkResult) diagnose.Case 
 		c.Answer = heard.Seen()
 	}
 	return c
+}
+
+// aliasAt gives the CNAME that the domain must publish where this record is: services publish
+// their keys behind one.
+func aliasAt(s monitor.Subject) []diagnose.Record {
+	var out []diagnose.Record
+	for _, r := range s.Domain.Records {
+		if r.Name != s.Record.Name || r.Kind != mailrec.CNAME {
+			continue
+		}
+		for _, p := range r.Publish {
+			out = append(out, diagnose.Record(p))
+		}
+	}
+	return out
 }
 
 // hostsOf gives the names of a zone's servers, each once.
@@ -241,7 +281,7 @@ func (p *printer) diagnosis(d *checkDiagnosis) {
 		for _, l := range c.Publish {
 			p.field("publish", l.String())
 			p.field(" BIND", l.MasterFile)
-			p.field(" panel", entryLine(d.DNSHost, l.Entry))
+			p.field(" panel", entryLine(l.Panel, l.Entry))
 		}
 	}
 	for i, c := range d.Commands {

@@ -9,6 +9,7 @@ import (
 
 	"maildrift/monitor/diagnose"
 	"maildrift/monitor/dnslab"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/rrset"
 )
 
@@ -118,3 +119,27 @@ func TestDiagnosisAtServersThatNobodyAsks(t *testing.T) {
 }
 
 func authoritative(_, reply *dns.Msg) { reply.Authoritative, reply.Rcode = true, dns.RcodeSuccess }
+
+// A key behind a CNAME is mended by publishing the CNAME.
+func TestDiagnosisOfAKeyBehindAnAlias(t *testing.T) {
+	_, _, flags := labWithShop(t)
+	s := command(t, append([]string{"check", "shop.example", "--preset", "mailchimp", "--format", "json"}, flags...)...)
+	var results []checkResult
+	if err := json.Unmarshal([]byte(s.out), &results); err != nil {
+		t.Fatalf("%v\n%s%s", err, s.out, s.err)
+	}
+	aliases := 0
+	for _, r := range results {
+		if r.Kind != mailrec.DKIM {
+			continue
+		}
+		if r.Diagnosis == nil || len(r.Diagnosis.Causes) == 0 || len(r.Diagnosis.Causes[0].Publish) != 1 || r.Diagnosis.Causes[0].Publish[0].Type != rrset.CNAME {
+			t.Errorf("%s: %+v", r.Record, r.Diagnosis)
+			continue
+		}
+		aliases++
+	}
+	if aliases == 0 {
+		t.Errorf("no key was behind a CNAME: %s", s.out)
+	}
+}

@@ -151,7 +151,7 @@ func reportRecord(e monitor.Evidence, r checkResult) report.Record {
 		out.Want = append(out.Want, fmt.Sprintf("or (%d): %s", i+1, printable(strings.Join(alternative, " | "))))
 	}
 	if r.Diagnosis != nil {
-		out.Causes, out.DNSHost = r.Diagnosis.Causes, r.Diagnosis.DNSHost
+		out.Causes = r.Diagnosis.Causes
 	}
 	out.Commands = diagnose.Commands(record.Name, record.Kind.Type(), hostsOf(e.Zone.Servers))
 	for _, h := range e.Heard {

@@ -19,12 +19,15 @@ type Case struct {
 	// Expectation is what the record must say; Baseline what was verified, empty if nothing was yet.
 	Expectation mailrec.Expectation
 	Baseline    rrset.Set
-	// Publish is what to put into the zone; empty when nobody knows.
+	// Publish is what to put into the zone; empty when nobody knows. It may be a CNAME behind which the
+	// mail service publishes the record.
 	Publish []Record
 	// Zone is the zone that the name lives in and Servers the hosts that the parent delegates it
 	// to; empty when the delegation was not looked at.
 	Zone    rrset.Name
 	Servers []rrset.Name
+	// NoServers says why the delegation has no servers that can be asked; empty if it has.
+	NoServers string
 	// Answer is what the record's own question came to at whoever decides: the whole RRset.
 	Answer view.Answer
 	// Reason says what is wrong with the answer, in a sentence.
@@ -101,7 +104,7 @@ func (c Case) specific() bool {
 func (c Case) wanted() []string {
 	var out []string
 	for _, r := range c.Publish {
-		if !r.Placeholder {
+		if !r.Placeholder && r.Type == c.Expectation.Kind.Type() {
 			out = append(out, r.Value)
 		}
 	}
@@ -114,6 +117,18 @@ func (c Case) wanted() []string {
 		out = append(out, string(t))
 	}
 	return out
+}
+
+// wantsAlias gives the target of the CNAME that must be published at the record's own name; false if
+// the record itself must be.
+func (c Case) wantsAlias() (rrset.Name, bool) {
+	for _, r := range c.Publish {
+		if r.Type == rrset.CNAME && r.Name == c.Name && c.Expectation.Kind != mailrec.CNAME {
+			target, err := rrset.ParseName(r.Value)
+			return target, err == nil
+		}
+	}
+	return "", false
 }
 
 // organisation gives the name that the domain's owner has registered, or the domain itself.

@@ -23,9 +23,9 @@ type exam struct {
 // rules look for causes, the ones that explain most first: among causes of one
 // certainty the order stays.
 var rules = []func(*exam) []Diagnosis{
-	(*exam).parked, (*exam).bogus, (*exam).unserved, (*exam).outside,
+	(*exam).parked, (*exam).bogus, (*exam).unreachable, (*exam).unserved, (*exam).outside,
 	(*exam).serverWithout, (*exam).parentName, (*exam).cached,
-	(*exam).alias, (*exam).wrongType, (*exam).wildcard,
+	(*exam).hidden, (*exam).wrongType, (*exam).wildcard,
 	(*exam).splitRecords, (*exam).mended, (*exam).caseChanged, (*exam).placeholder, (*exam).truncated,
 	(*exam).targetAppended, (*exam).variants, (*exam).spfMerge,
 	(*exam).misplaced,
@@ -39,8 +39,8 @@ func Diagnose(c Case, v view.View) []Diagnosis {
 	if gone, final := x.gone(); gone != nil || !final {
 		return gone
 	}
-	if x.zone == "" || !c.Name.IsAtOrBelow(x.zone) {
-		x.zone = organisation(c.Domain)
+	if org := organisation(c.Domain); !x.zone.IsAtOrBelow(org) || !c.Name.IsAtOrBelow(x.zone) {
+		x.zone = org
 	}
 	if len(x.servers) == 0 {
 		x.servers = x.look(x.zone, rrset.NS).Set.Hosts()
@@ -102,7 +102,7 @@ func (d Diagnosis) publishing(lines []Line) Diagnosis {
 func (x *exam) lines(records ...Record) []Line {
 	var out []Line
 	for _, r := range records {
-		out = append(out, Line{Record: r, Entry: x.panel.Entry(r, x.zone), MasterFile: MasterFile(r)})
+		out = append(out, Line{Record: r, Panel: x.panel.Name, Entry: x.panel.Entry(r, x.zone), MasterFile: MasterFile(r)})
 	}
 	return out
 }
@@ -112,7 +112,7 @@ func (x *exam) unexplained() Diagnosis {
 	if x.Answer.Status == view.Found && len(x.seen()) > 0 {
 		return x.diagnosis(WrongValue, Likely,
 			fmt.Sprintf("A %s record stands at %s, but it is not the wanted one.", x.kind(), x.Name),
-			"Compare it letter by letter with the one below, and replace it"+x.where()+".", quoted(x.seen())...)
+			"Compare it letter by letter with the one below, and replace it"+x.where()+".", append(quoted(x.seen()), x.reason()...)...)
 	}
 	d := x.diagnosis(NotPublished, Likely,
 		fmt.Sprintf("There is no such record: %s is neither at %s nor at any name where it might be by mistake.", article(x.kind()), x.Name),
@@ -122,6 +122,13 @@ func (x *exam) unexplained() Diagnosis {
 		d.Publish = x.lines(Record{Name: x.Name, Type: rrset.TXT, Value: "v=DMARC1; p=none"})
 	}
 	return d
+}
+
+func (x *exam) reason() []string {
+	if x.Reason == "" {
+		return nil
+	}
+	return []string{x.Reason}
 }
 
 // seen gives what stands at the record's name, of its kind.

@@ -76,6 +76,13 @@ func cname() diagnose.Case {
 	return wants(mailrec.CNAME, "dmtrace", mailrec.Equal, "tracedm.aliyuncs.com")
 }
 
+// behindAlias is a key that the mail service publishes behind a CNAME.
+func behindAlias() diagnose.Case {
+	c := wants(mailrec.DKIM, "s1._domainkey", mailrec.Captured)
+	c.Publish = []diagnose.Record{{Name: c.Name, Type: rrset.CNAME, Value: "s1.mail.example"}}
+	return c
+}
+
 // saying gives the case that the zone's servers say nothing but this.
 func saying(c diagnose.Case, z zone) diagnose.Case {
 	c.Answer = z.Look(view.Question{Name: c.Name, Type: c.Expectation.Kind.Type()})
@@ -142,6 +149,9 @@ func TestCauses(t *testing.T) {
 		{"SPF in the type SPF", spf(), zone{d + " TYPE99": {"v=spf1 " + include + " -all"}}, diagnose.WrongType, diagnose.Certain, "RFC 7208 section 3.1"},
 		{"a CNAME hides the record", dmarc(), zone{"_dmarc." + d + " CNAME": {"www.other.example"}, "www.other.example A": {"192.0.2.1"}}, diagnose.CNAMEHides, diagnose.Certain, "whatever else is published at that name is not seen"},
 		{"a CNAME leads nowhere", dkim(), zone{"s1._domainkey." + d + " CNAME": {"s1.gone.example"}}, diagnose.CNAMEBroken, diagnose.Certain, "does not exist"},
+		{"the alias of a key leads elsewhere", behindAlias(), zone{"s1._domainkey." + d + " CNAME": {"s1.old.example"}}, diagnose.WrongAlias, diagnose.Certain, "instead of s1.mail.example"},
+		{"the service has no key behind the alias", behindAlias(), zone{"s1._domainkey." + d + " CNAME": {"s1.mail.example"}}, diagnose.TargetEmpty, diagnose.Certain, "nothing in your zone mends it"},
+		{"the alias of a key is missing", behindAlias(), zone{d + " A": {"192.0.2.1"}}, diagnose.NotPublished, diagnose.Likely, "s1._domainkey." + d + ". IN CNAME s1.mail.example."},
 		// Content.
 		{"two records instead of two strings", dkim(), zone{"s1._domainkey." + d + " TXT": {key[:120], key[120:]}}, diagnose.SplitRecords, diagnose.Certain, "receivers do not join records"},
 		{"three records", dkim(), zone{"s1._domainkey." + d + " TXT": {key[:80], key[80:160], key[160:]}}, diagnose.SplitRecords, diagnose.Certain, "3 records"},
@@ -179,6 +189,7 @@ func TestCauses(t *testing.T) {
 		{"the domain has expired", with(dkim(), func(c *diagnose.Case) { c.Zone = "example" }), zone{"other.example NS": {"ns1.host.example"}}, diagnose.DomainGone, diagnose.Certain, "has expired"},
 		{"the domain is parked", with(dkim(), func(c *diagnose.Case) { c.Servers = []rrset.Name{"ns1.sedoparking.com"} }), zone{"shop.example A": {"192.0.2.1"}}, diagnose.DomainParked, diagnose.Likely, "on hold"},
 		{"no server serves the zone", from(dkim(), diagnose.Source{ID: "ns1.host.example/192.0.2.1", Authority: true, Refuses: true, Answer: view.Answer{Status: view.Failed, Detail: "refused"}}), nil, diagnose.LameDelegation, diagnose.Certain, "do not serve it"},
+		{"the servers have no address", with(dkim(), func(c *diagnose.Case) { c.Servers, c.NoServers = nil, "no address" }), zone{"shop.example A": {"192.0.2.1"}}, diagnose.LameDelegation, diagnose.Likely, "cannot be asked: no address"},
 		{"no server answers", from(dkim(), diagnose.Source{ID: "ns1.host.example/192.0.2.1", Authority: true, Answer: view.Answer{Status: view.Failed, Detail: "timeout"}}), nil, diagnose.ServersSilent, diagnose.Likely, "timeout"},
 		{"DNSSEC is broken", from(dkim(), diagnose.Source{ID: "google", Bogus: true, Answer: view.Answer{Status: view.Failed}}), nil, diagnose.DNSSECBogus, diagnose.Certain, "google: SERVFAIL"},
 		{"one server lags", from(dkim(), diagnose.Source{ID: "ns1.host.example/192.0.2.1", Authority: true, Good: true, Answer: has}, diagnose.Source{ID: "ns2.host.example/192.0.2.2", Authority: true, Answer: absent}), zone{"s1._domainkey." + d + " TXT": {key}}, diagnose.ServerWithoutIt, diagnose.Certain, "The name server ns2.host.example does not have the record"},
@@ -196,6 +207,7 @@ func TestCauses(t *testing.T) {
 		{"not published at all", dkim(), zone{d + " A": {"192.0.2.1"}}, diagnose.NotPublished, diagnose.Likely, "nothing exists at or below _domainkey." + d},
 		{"not published, and asked before", from(dkim(), diagnose.Source{ID: "google", Answer: absent}), zone{d + " A": {"192.0.2.1"}}, diagnose.NotPublished, diagnose.Likely, "may remember for up to 30m"},
 		{"a policy to begin with", wants(mailrec.DMARC, "_dmarc", mailrec.Present), zone{d + " A": {"192.0.2.1"}}, diagnose.NotPublished, diagnose.Likely, `_dmarc.notice.shop.example. IN TXT "v=DMARC1; p=none"`},
+		{"why the value is wrong", with(dmarc(), func(c *diagnose.Case) { c.Reason = "weaker than asked for" }), zone{"_dmarc." + d + " TXT": {"v=DMARC1;p=reject"}}, diagnose.WrongValue, diagnose.Likely, "weaker than asked for"},
 		{"another value", dmarc(), zone{"_dmarc." + d + " TXT": {"v=DMARC1;p=reject"}}, diagnose.WrongValue, diagnose.Likely, "letter by letter"},
 	}
 	for _, test := range tests {
@@ -250,6 +262,7 @@ func TestNoCauseIsMadeUp(t *testing.T) {
 		"the organisation's own policy is no forgotten prefix":         {wants(mailrec.DMARC, "_dmarc", mailrec.Present), zone{"_dmarc.shop.example TXT": {"v=DMARC1; p=reject"}}},
 		"another key of the domain is not this one":                    {dkim(), zone{"s2._domainkey." + d + " TXT": {key}}},
 		"what a wildcard says is published nowhere":                    {wants(mailrec.SPF, "", mailrec.Equal, everywhere[0]), zone{d + " A": {"192.0.2.1"}, "spf." + d + " TXT": everywhere, "maildrift-finds-nothing-here." + d + " TXT": everywhere}},
+		"what an SPF record includes is where it should be":            {wants(mailrec.SPF, "", mailrec.Equal, "v=spf1 include:_spf."+d+" ~all"), zone{d + " TXT": {"v=spf1 include:_spf." + d + " -all"}, "_spf." + d + " TXT": {"v=spf1 include:_spf." + d + " ~all"}}},
 		"two unrelated texts are no split record":                      {dmarc(), zone{"_dmarc." + d + " TXT": {"some", "thing"}}},
 		"an SPF record with errors is not mended by adding an include": {spf(), zone{d + " TXT": {"v=spf1 inlcude:x.example -all"}}},
 	}

@@ -83,6 +83,8 @@ const (
 	WrongType   Cause = "wrong-type"
 	CNAMEHides  Cause = "cname-hides"
 	CNAMEBroken Cause = "cname-dangling"
+	WrongAlias  Cause = "wrong-alias"
+	TargetEmpty Cause = "target-empty"
 )
 
 // Causes in what the record says.
@@ -129,8 +131,9 @@ type Diagnosis struct {
 // Line is a record to publish, ready to copy.
 type Line struct {
 	Record
-	// Entry is what to type into the panel of the zone's DNS host, one field each; empty when
-	// the host is not known.
+	// Panel is the zone's DNS host and Entry what to type into its panel, one field each; empty
+	// when the host is not known.
+	Panel string  `json:"panel,omitempty"`
 	Entry []Field `json:"entry,omitempty"`
 	// MasterFile is the record in the syntax of RFC 1035 section 5.1, which BIND reads.
 	MasterFile string `json:"master_file"`

@@ -113,6 +113,9 @@ func (x *exam) misplaced() []Diagnosis {
 		if p.shared && !x.specific() {
 			continue
 		}
+		if p.cause == KindAsHost && slices.ContainsFunc(x.texts(), func(t string) bool { return strings.Contains(t, string(p.name)) }) {
+			continue // the record leads there on purpose
+		}
 		a := x.look(p.name, x.typ())
 		if a.Status != view.Found || !x.fits(a.Set) || x.fromWildcard(p.name, a.Set) {
 			continue

@@ -123,8 +123,8 @@ func unescape(s string) string {
 // squeeze takes blanks and case away.
 func squeeze(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), "")) }
 
-// alias finds a CNAME at the name: no other record at it is ever seen.
-func (x *exam) alias() []Diagnosis {
+// hidden finds a CNAME at the name: no other record at it is ever seen.
+func (x *exam) hidden() []Diagnosis {
 	if x.kind() == mailrec.CNAME || x.published() {
 		return nil
 	}
@@ -133,6 +133,9 @@ func (x *exam) alias() []Diagnosis {
 		return nil
 	}
 	target := a.Set.Hosts()[0]
+	if wanted, ok := x.wantsAlias(); ok {
+		return x.wantedAlias(target, wanted)
+	}
 	end := x.look(target, x.typ())
 	evidence := []string{fmt.Sprintf("%s CNAME %s", x.Name, shown(target)), fmt.Sprintf("%s %s: %s", shown(target), x.typ(), said(end))}
 	if x.Name == x.zone {
@@ -146,4 +149,19 @@ func (x *exam) alias() []Diagnosis {
 	return []Diagnosis{x.diagnosis(CNAMEHides, Certain,
 		fmt.Sprintf("%s is a CNAME to %s: whatever else is published at that name is not seen.", x.Name, shown(target)),
 		fmt.Sprintf("Delete the CNAME and publish the %s record in its place, or publish the record at %s.", x.typ(), shown(target)), evidence...).by("RFC 1034 section 3.6.2")}
+}
+
+// wantedAlias says what is wrong where a CNAME must be: it leads elsewhere, or what it leads to has
+// no record.
+func (x *exam) wantedAlias(target, wanted rrset.Name) []Diagnosis {
+	if target != wanted {
+		return []Diagnosis{x.diagnosis(WrongAlias, Certain,
+			fmt.Sprintf("%s is a CNAME to %s instead of %s.", x.Name, shown(target), wanted),
+			"Change the target of the CNAME.", fmt.Sprintf("%s CNAME %s", x.Name, shown(target))).by("RFC 1034 section 3.6.2")}
+	}
+	end := x.look(target, x.typ())
+	return []Diagnosis{x.diagnosis(TargetEmpty, Certain,
+		fmt.Sprintf("The CNAME at %s is right, but the mail service publishes no usable record at its target %s.", x.Name, wanted),
+		"Finish or repeat the verification in the mail service's console, then ask its support: nothing in your zone mends it.",
+		fmt.Sprintf("%s %s: %s", wanted, x.typ(), said(end))).by("RFC 6376 section 3.6.2.1").publishing(nil)}
 }

@@ -99,6 +99,16 @@ func hostsOf(sources []Source) string {
 	return strings.Join(out, ", ")
 }
 
+// unreachable says that the delegation leads to no address.
+func (x *exam) unreachable() []Diagnosis {
+	if x.NoServers == "" || !x.Zone.IsAtOrBelow(organisation(x.Domain)) {
+		return nil
+	}
+	return []Diagnosis{x.diagnosis(LameDelegation, Likely,
+		fmt.Sprintf("The name servers to which %s is delegated cannot be asked: %s.", x.Zone, x.NoServers),
+		"Set the name servers at the registrar to hosts that exist and have public addresses.").by("RFC 1912 section 2.8")}
+}
+
 // unserved says that none of the zone's servers answers for it.
 func (x *exam) unserved() []Diagnosis {
 	asked, down := x.authorities(all), x.authorities(failed)

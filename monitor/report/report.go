@@ -45,7 +45,6 @@ type Record struct {
 	Decision string
 	Answers  []Answer
 	Causes   []diagnose.Diagnosis
-	DNSHost  string
 	Commands []string
 }
 

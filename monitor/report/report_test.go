@@ -21,6 +21,7 @@ func example() report.Report {
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	line := diagnose.Line{
 		Record:     diagnose.Record{Name: "_dmarc.shop.example", Type: 16, Value: "v=DMARC1;p=none"},
+		Panel:      "Cloudflare",
 		Entry:      []diagnose.Field{{Label: "Type", Value: "TXT"}, {Label: "Name", Value: "_dmarc"}, {Label: "Content", Value: "v=DMARC1;p=none"}},
 		MasterFile: `_dmarc.shop.example. IN TXT "v=DMARC1;p=none"`,
 	}
@@ -32,7 +33,7 @@ func example() report.Report {
 			{
 				Key: "dmarc", Purpose: "says what to do with forged mail", Name: "_dmarc.shop.example", Type: "TXT", Kind: "dmarc", Match: "equal",
 				Want: []string{"v=DMARC1;p=none"}, Status: "wrong", Reason: "it says " + hostile, Rule: "RFC 9989 section 4.7", Impact: "degraded",
-				Notes: []string{"a note"}, Decision: "drifted: 1 of 1", DNSHost: "Cloudflare", Commands: []string{"dig _dmarc.shop.example TXT"},
+				Notes: []string{"a note"}, Decision: "drifted: 1 of 1", Commands: []string{"dig _dmarc.shop.example TXT"},
 				Answers: []report.Answer{{
 					Source: "google", Role: "google", Address: "192.0.2.8:53", Transport: "udp", Rcode: "NOERROR", Stand: "differs", TTL: 300, Flags: "AD",
 					Latency: 12345 * time.Microsecond, Tries: 2, At: at, Chain: []string{"a.example"}, EDE: []string{"22 " + hostile}, Detail: "late", Data: []string{`"` + hostile + `"`},

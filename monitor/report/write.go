@@ -96,11 +96,11 @@ func answers(list []Answer) []string {
 }
 
 // entry gives a record to publish as lines: plain, for BIND, and for the DNS host's panel.
-func entry(host string, l diagnose.Line) []string {
+func entry(l diagnose.Line) []string {
 	out := []string{l.String(), "", "BIND: " + l.MasterFile}
 	for i, f := range l.Entry {
 		if i == 0 {
-			out = append(out, "", host+":")
+			out = append(out, "", l.Panel+":")
 		}
 		out = append(out, fmt.Sprintf("  %s: %s", f.Label, f.Value))
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"maildrift/monitor/rrset"
 )
 
 func TestReport(t *testing.T) {
@@ -35,4 +37,20 @@ func TestReport(t *testing.T) {
 	command(t, "report").expect(t, exitUsage, "", "maildrift report needs the domain to report on")
 	command(t, "report", "shop.example", "--format", "pdf").expect(t, exitUsage, "", `unknown format "pdf": use markdown or html`)
 	command(t, append([]string{"report", "--output", filepath.Join(t.TempDir(), "no", "file")}, flags...)...).expect(t, exitProblems, "", "write the report")
+}
+
+// What a zone says can be meant for whoever reads the report.
+func TestReportOfAHostileZone(t *testing.T) {
+	lab, _, flags := labWithShop(t)
+	bad := "v=DMARC1; p=<script>alert(1)</script>\x1b[31m ````\n# heading"
+	if err := lab.Set("shop.example", "_dmarc.shop.example", rrset.TXT, 60, bad); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"markdown", "html"} {
+		s := command(t, append([]string{"report", "shop.example", "--format", format}, flags...)...)
+		s.expect(t, exitGood, `\x1b[31m`, "")
+		if strings.Contains(s.out, "\x1b") || strings.Contains(s.out, "\n# heading") || format == "html" && strings.Contains(s.out, "<script") {
+			t.Errorf("%s lets it through:\n%s", format, s.out)
+		}
+	}
 }

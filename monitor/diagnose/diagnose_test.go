@@ -127,6 +127,7 @@ func TestCauses(t *testing.T) {
 		// Places.
 		{"the panel appended the zone", ownership(), zone{"aliyundm." + d + ".shop.example TXT": {token}}, diagnose.ZoneAppended, diagnose.Certain, `type "aliyundm.notice" as host`},
 		{"the panel appended the zone to a DKIM key", dkim(), zone{"s1._domainkey." + d + ".shop.example TXT": {key}}, diagnose.ZoneAppended, diagnose.Certain, "s1._domainkey." + d + ". IN TXT"},
+		{"the panel appended the whole domain", dmarc(), zone{"_dmarc." + d + "." + d + " TXT": {"v=DMARC1; p=none"}}, diagnose.ZoneAppended, diagnose.Certain, `type "_dmarc.notice" as host`},
 		{"the panel appended the zone at the apex", atApex(spf()), zone{"shop.example.shop.example TXT": {"v=spf1 " + include + " -all"}}, diagnose.ZoneAppended, diagnose.Certain, "shop.example"},
 		{"at the apex instead of the subdomain", ownership(), zone{"aliyundm.shop.example TXT": {token}}, diagnose.PrefixForgotten, diagnose.Likely, `the prefix "notice" was left out`},
 		{"a prefix twice", ownership(), zone{"aliyundm.notice." + d + " TXT": {token}}, diagnose.PrefixDoubled, diagnose.Certain, `the prefix "notice" is there twice`},
@@ -135,6 +136,7 @@ func TestCauses(t *testing.T) {
 		{"dmarc without its underscore", dmarc(), zone{"dmarc." + d + " TXT": {"v=DMARC1;p=none"}}, diagnose.UnderscoreDropped, diagnose.Certain, "underscore"},
 		{"domainkey without its underscore", dkim(), zone{"s1.domainkey." + d + " TXT": {key}}, diagnose.UnderscoreDropped, diagnose.Certain, "underscore"},
 		{"one of two underscores", wants(mailrec.TLSRPT, "_smtp._tls", mailrec.Present), zone{"_smtp.tls." + d + " TXT": {"v=TLSRPTv1; rua=mailto:a@shop.example"}}, diagnose.UnderscoreDropped, diagnose.Certain, "underscore"},
+		{"both underscores", wants(mailrec.TLSRPT, "_smtp._tls", mailrec.Present), zone{"smtp.tls." + d + " TXT": {"v=TLSRPTv1; rua=mailto:a@shop.example"}}, diagnose.UnderscoreDropped, diagnose.Certain, "underscore"},
 		{"_domainkey twice", dkim(), zone{"s1._domainkey._domainkey." + d + " TXT": {key}}, diagnose.DomainkeyDoubled, diagnose.Certain, "twice"},
 		{"_domainkey missing", dkim(), zone{"s1." + d + " TXT": {key}}, diagnose.DomainkeyMissing, diagnose.Likely, "missing behind the selector"},
 		{"selector missing", dkim(), zone{"_domainkey." + d + " TXT": {key}}, diagnose.SelectorMissing, diagnose.Certain, "selector is missing"},

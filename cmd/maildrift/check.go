@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"maildrift/monitor"
+	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
@@ -30,6 +31,7 @@ type checkFlags struct {
 	private   bool
 	timeout   time.Duration
 	format    string
+	deep      deepFlags
 }
 
 func newCheck() *cobra.Command {
@@ -49,11 +51,13 @@ could not be told because too few sources answered.`,
 		Example: `  maildrift check example.com
   maildrift check notice.example.com --preset directmail --param region=ap-southeast-1
   maildrift check example.com --selector s1 --resolver 127.0.0.1:5300 --authority=false
+  maildrift check example.com --deep --sending-address 192.0.2.25
   maildrift check example.com --format json`,
 		Args: needArgs(1, "the domain to check"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args) },
 	}
 	f.add(c)
+	f.deep.add(c)
 	formatFlag(c, &f.format)
 	return c
 }
@@ -137,6 +141,12 @@ func (f *checkFlags) look(ctx context.Context, args []string) ([]monitor.Evidenc
 		}
 	}
 	why.explain(ctx, evidence, results)
+	if f.deep.on {
+		dive := diver{flags: f, asker: client, resolvers: sources, evidence: evidence}
+		if err := dive.dive(ctx, results); err != nil {
+			return nil, nil, err
+		}
+	}
 	if ctx.Err() != nil {
 		return nil, nil, &exitError{exitUnknown, errors.New("interrupted")}
 	}
@@ -182,6 +192,8 @@ type checkResult struct {
 	// Tree is what an SPF record leads to; Verdict what receivers make of the domain's mail.
 	Tree    *checkTree    `json:"spf_tree,omitempty"`
 	Verdict *checkVerdict `json:"verdict,omitempty"`
+	// Hygiene is what the domain's mail stands on besides; on its first record only.
+	Hygiene []hygiene.Finding `json:"hygiene,omitempty"`
 	// Policy is the DMARC policy that applies to the domain.
 	Policy *checkPolicy `json:"policy,omitempty"`
 }
@@ -236,6 +248,9 @@ func status(e monitor.Evidence, heard monitor.Heard, ok bool) string {
 func checkExit(results []checkResult) error {
 	code := exitGood
 	for _, r := range results {
+		if troubled(r.Hygiene) {
+			code = exitProblems
+		}
 		switch r.Status {
 		case "good":
 		case "unknown":
@@ -271,9 +286,20 @@ func printCheck(out io.Writer, format string, results []checkResult) error {
 		p.result(r, width)
 		if r.Verdict != nil && (i == len(results)-1 || results[i+1].Domain != r.Domain) {
 			p.verdict(r.Verdict)
+			p.hygiene(hygieneOf(results, r.Domain))
 		}
 	}
 	return p.err
+}
+
+// hygieneOf gives what was found about a domain.
+func hygieneOf(results []checkResult, domain string) []hygiene.Finding {
+	for _, r := range results {
+		if r.Domain == domain && len(r.Hygiene) > 0 {
+			return r.Hygiene
+		}
+	}
+	return nil
 }
 
 // pickResolvers makes sources of --resolver flags, or gives the built-in ones.

@@ -209,6 +209,12 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	check().expect(t, exitGood, "policy   reject applies to mail from shop.example, by p of _dmarc.shop.example", "")
+	// What the mail stands on: the exchange has no address, and both servers are in one network.
+	deep := check("--deep", "--sending-address", "198.51.100.7")
+	deep.expect(t, exitProblems, "critical  mx.mail.example: the exchange has no address", "")
+	deep.expect(t, exitProblems, "critical  198.51.100.7 PTR: the sending address has no name", "")
+	deep.expect(t, exitProblems, "warning   shop.example NS: all of the zone's servers are in the network 127.53.0.0/24", "")
+	check("--deep", "--sending-address", "nowhere").expect(t, exitUsage, "", "--sending-address")
 	// One resolver of three may lie.
 	resolvers[0].Lie(true)
 	check().expect(t, exitGood, "3 of 3 operators, 1 see it wrong", "")

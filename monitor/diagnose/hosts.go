@@ -143,7 +143,7 @@ func (h Host) value(r Record) (value, priority string) {
 		return h.target(host), priority
 	case rrset.CNAME, rrset.NS, rrset.PTR:
 		return h.target(r.Value), ""
-	case rrset.A, rrset.AAAA, rrset.SOA, rrset.TLSA, rrset.CAA:
+	case rrset.A, rrset.AAAA, rrset.SOA, rrset.TLSA, rrset.CAA, rrset.DS, rrset.RRSIG, rrset.DNSKEY:
 	}
 	return r.Value, ""
 }
@@ -176,7 +176,7 @@ func MasterFile(r Record) string {
 		value = priority + " " + strings.TrimSuffix(host, ".") + "."
 	case rrset.CNAME, rrset.NS, rrset.PTR:
 		value = strings.TrimSuffix(r.Value, ".") + "."
-	case rrset.A, rrset.AAAA, rrset.SOA, rrset.TLSA, rrset.CAA:
+	case rrset.A, rrset.AAAA, rrset.SOA, rrset.TLSA, rrset.CAA, rrset.DS, rrset.RRSIG, rrset.DNSKEY:
 	}
 	return fmt.Sprintf("%s IN %s %s", r.Name.FQDN(), r.Type, value)
 }

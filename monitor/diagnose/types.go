@@ -52,7 +52,7 @@ func (x *exam) otherTypes() []rrset.Type {
 		return []rrset.Type{rrset.CNAME, rrset.TXT}
 	case rrset.CNAME:
 		return []rrset.Type{rrset.TXT, rrset.MX}
-	case rrset.A, rrset.AAAA, rrset.NS, rrset.SOA, rrset.PTR, rrset.TLSA, rrset.CAA:
+	case rrset.A, rrset.AAAA, rrset.NS, rrset.SOA, rrset.PTR, rrset.TLSA, rrset.CAA, rrset.DS, rrset.RRSIG, rrset.DNSKEY:
 	}
 	return nil
 }

@@ -201,7 +201,7 @@ func (p EffectivePolicy) testing(walk []found) bool {
 // records end the search.
 func DiscoverDMARC7489(v view.View, author rrset.Name) EffectivePolicy {
 	d := &discovery{view: v}
-	p := EffectivePolicy{Author: author, Percent: 100, Organisation: registrable(author)}
+	p := EffectivePolicy{Author: author, Percent: 100, Organisation: Registrable(author)}
 	for _, n := range slices.Compact([]rrset.Name{author, p.Organisation}) {
 		f := d.at(n)
 		if d.unasked || d.failed != "" {
@@ -221,8 +221,9 @@ func DiscoverDMARC7489(v view.View, author rrset.Name) EffectivePolicy {
 	return p
 }
 
-// registrable is the organisational domain by the Public Suffix List.
-func registrable(n rrset.Name) rrset.Name {
+// Registrable is the name below the public suffix of a name (publicsuffix.org), which is what
+// people register and what RFC 7489 takes for the organisational domain.
+func Registrable(n rrset.Name) rrset.Name {
 	org, err := publicsuffix.EffectiveTLDPlusOne(string(n))
 	if err != nil {
 		return n
@@ -338,7 +339,7 @@ func reportAddress(v view.View, policy rrset.Name, uri string) ReportAddress {
 		return r
 	}
 	r.Host = name
-	if registrable(name) == registrable(policy) {
+	if Registrable(name) == Registrable(policy) {
 		return r
 	}
 	r.Outside, r.Consent = true, rrset.Name(string(policy)+"._report._dmarc."+string(name))

@@ -199,7 +199,7 @@ func (d *Delegations) allowed(a netip.Addr) bool {
 	if a.Is6() && !d.o.IPv6 {
 		return false
 	}
-	return d.o.AllowPrivate || a.IsGlobalUnicast() && !a.IsPrivate() && !a.IsLoopback()
+	return d.o.AllowPrivate || IsPublic(a)
 }
 
 // descend asks a zone's servers whether there is a cut at a name.

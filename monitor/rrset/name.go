@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -232,4 +233,23 @@ func (n Name) Labels() int {
 		return 0
 	}
 	return strings.Count(string(n), ".") + 1
+}
+
+// ReverseName is where the PTR record of an address lives (RFC 1035 section 3.5, RFC 3596
+// section 2.5).
+func ReverseName(addr netip.Addr) Name {
+	const digits = "0123456789abcdef"
+	addr = addr.Unmap()
+	var out strings.Builder
+	for _, c := range slices.Backward(addr.AsSlice()) {
+		if addr.Is4() {
+			fmt.Fprintf(&out, "%d.", c)
+		} else {
+			fmt.Fprintf(&out, "%c.%c.", digits[c&15], digits[c>>4])
+		}
+	}
+	if addr.Is4() {
+		return Name(out.String() + "in-addr.arpa")
+	}
+	return Name(out.String() + "ip6.arpa")
 }

@@ -28,11 +28,16 @@ const (
 	AAAA  Type = 28
 	TLSA  Type = 52
 	CAA   Type = 257
+
+	// Those of DNSSEC (RFC 4034).
+	DS     Type = 43
+	RRSIG  Type = 46
+	DNSKEY Type = 48
 )
 
 var typeNames = map[Type]string{
 	A: "A", NS: "NS", CNAME: "CNAME", SOA: "SOA", PTR: "PTR", MX: "MX",
-	TXT: "TXT", AAAA: "AAAA", TLSA: "TLSA", CAA: "CAA",
+	TXT: "TXT", AAAA: "AAAA", TLSA: "TLSA", CAA: "CAA", DS: "DS", RRSIG: "RRSIG", DNSKEY: "DNSKEY",
 }
 
 // String gives the mnemonic, or TYPEn for a type without one here (RFC 3597
@@ -240,7 +245,7 @@ func (s Set) Lines() []string {
 		for _, a := range s.Addrs() {
 			out = append(out, a.String())
 		}
-	case SOA, TLSA, CAA:
+	case SOA, TLSA, CAA, DS, RRSIG, DNSKEY:
 		return s.generic()
 	default:
 		return s.generic()

@@ -70,7 +70,7 @@ func parseRData(t Type, line string) ([]byte, error) {
 			return nil, fmt.Errorf("not an address for a record of type %s", t)
 		}
 		return a.AsSlice(), nil
-	case SOA, TLSA, CAA:
+	case SOA, TLSA, CAA, DS, RRSIG, DNSKEY:
 	}
 	return nil, fmt.Errorf("records of type %s cannot be written as text here", t)
 }

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/mailrec/spf"
 	"maildrift/monitor/rrset"
@@ -146,13 +144,5 @@ func aligned(from, authenticated rrset.Name, strict bool) bool {
 	case from.IsAtOrBelow(authenticated) || authenticated.IsAtOrBelow(from):
 		return true
 	}
-	return organisation(from) == organisation(authenticated)
-}
-
-func organisation(n rrset.Name) string {
-	org, err := publicsuffix.EffectiveTLDPlusOne(string(n))
-	if err != nil {
-		return string(n)
-	}
-	return org
+	return mailrec.Registrable(from) == mailrec.Registrable(authenticated)
 }

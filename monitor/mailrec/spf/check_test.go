@@ -172,7 +172,7 @@ func TestMacros(t *testing.T) {
 	if got := v6.expand("%{ir}.%{v}._spf.%{d2}"); !strings.EqualFold(got, want) {
 		t.Errorf("got %q", got)
 	}
-	if got := reverseName(v6.ip); got != "1.0.b.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa" {
+	if got := rrset.ReverseName(v6.ip); got != "1.0.b.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -78,7 +78,7 @@ func hostile(q view.Question, a, b string) view.Answer {
 		set, _ = rrset.Parse(rrset.PTR, "a.example", "b.example")
 	case rrset.A:
 		set, _ = rrset.Parse(rrset.A, "192.0.2.1")
-	case rrset.AAAA, rrset.NS, rrset.CNAME, rrset.SOA, rrset.TLSA, rrset.CAA:
+	case rrset.AAAA, rrset.NS, rrset.CNAME, rrset.SOA, rrset.TLSA, rrset.CAA, rrset.DS, rrset.RRSIG, rrset.DNSKEY:
 		return view.Answer{Status: view.NoData}
 	}
 	return view.Answer{Status: view.Found, Set: set}

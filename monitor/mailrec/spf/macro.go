@@ -75,18 +75,6 @@ func dotted(ip netip.Addr) string {
 	return strings.Join(out, ".")
 }
 
-// reverseName is where the PTR record of an address lives (RFC 1035 section 3.5, RFC 3596
-// section 2.5).
-func reverseName(ip netip.Addr) rrset.Name {
-	labels := strings.Split(strings.ToLower(dotted(ip)), ".")
-	slices.Reverse(labels)
-	zone := ".ip6.arpa"
-	if ip.Is4() {
-		zone = ".in-addr.arpa"
-	}
-	return rrset.Name(strings.Join(labels, ".") + zone)
-}
-
 // maxExpanded bounds what macros may grow to, in bytes: far more than a name or an
 // explanation that anybody reads, and little memory.
 const maxExpanded = 16 << 10

@@ -197,7 +197,7 @@ func (c *check) validatedNames() []rrset.Name {
 	if c.namesOK {
 		return c.names
 	}
-	a, ok := c.look(reverseName(c.ip), rrset.PTR)
+	a, ok := c.look(rrset.ReverseName(c.ip), rrset.PTR)
 	if !ok {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"maildrift/monitor"
+	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/rrset"
@@ -75,7 +76,9 @@ func (w Words) labels(i monitor.Incident) map[string]string {
 	}
 	labels["domain"] = string(i.ID.Domain)
 	labels["record"] = i.ID.Key
-	labels["kind"] = i.Facts.Kind.String()
+	if i.Name != monitor.AlertAtRisk {
+		labels["kind"] = i.Facts.Kind.String()
+	}
 	labels["service"] = i.Facts.Service
 	labels["value"] = i.Value
 	if i.Name != monitor.AlertOverdue {
@@ -95,6 +98,11 @@ func severity(i monitor.Incident) string {
 		return Warning
 	case monitor.AlertDisagreement, monitor.AlertOverdue:
 		return Warning
+	case monitor.AlertAtRisk:
+		if i.Value == hygiene.Critical.String() {
+			return Critical
+		}
+		return Warning
 	case monitor.AlertWatchdog:
 		return Silent
 	}
@@ -106,6 +114,9 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	out := map[string]string{"summary": summary(i), "since": utc(i.Opened)}
 	if w.Runbooks != "" {
 		out["runbook_url"] = w.Runbooks + "/" + string(i.Name) + ".md"
+	}
+	if i.Name == monitor.AlertAtRisk {
+		return w.atRisk(i, out)
 	}
 	if i.ID.Domain == "" {
 		out["description"] = description(out["summary"], [][2]string{{"Why", f.Reason}, {"Since", utc(i.Opened)}})
@@ -142,6 +153,34 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	return out
 }
 
+// atRisk tells what a domain's mail stands on that fails.
+func (w Words) atRisk(i monitor.Incident, out map[string]string) map[string]string {
+	var found, do []string
+	for _, f := range i.Facts.Hygiene {
+		found = append(found, f.At+": "+f.Text)
+		if f.Do != "" && !slices.Contains(do, f.Do) {
+			do = append(do, f.Do)
+		}
+	}
+	out["findings"], out["do"] = safeLines(found), safeLines(do)
+	out["domain_url"] = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
+	if i.Why != "" {
+		out["ended"] = utc(i.Closed) + ": " + i.Why
+	}
+	out["description"] = description(out["summary"], [][2]string{
+		{"Since", out["since"]}, {"Found", out["findings"]}, {"Do", out["do"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
+	})
+	return out
+}
+
+// safeLines makes lines that are safe to read.
+func safeLines(lines []string) string {
+	for i := range lines {
+		lines[i] = rrset.Printable([]byte(lines[i]))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // summary says it in one line.
 func summary(i monitor.Incident) string {
 	what := fmt.Sprintf("%s record of %s", kindName(i.Facts.Kind, i.ID.Key), i.ID.Domain)
@@ -168,6 +207,13 @@ func summary(i monitor.Incident) string {
 		return fmt.Sprintf("%s was not found as it should be for %s", what, span(i.Facts.Waiting))
 	case monitor.AlertBlind:
 		return "maildrift cannot see: nothing is judged until it can"
+	case monitor.AlertAtRisk:
+		first := i.Facts.Hygiene[0]
+		text := fmt.Sprintf("%s stands on something that fails: %s: %s", i.ID.Domain, first.At, first.Text)
+		if more := len(i.Facts.Hygiene) - 1; more > 0 {
+			text += fmt.Sprintf(" (and %d more)", more)
+		}
+		return rrset.Printable([]byte(text))
 	case monitor.AlertWatchdog:
 	}
 	return string(i.Name)

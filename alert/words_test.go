@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"maildrift/monitor"
+	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
@@ -84,8 +85,15 @@ func incidents(t *testing.T) []monitor.Incident {
 	bogus.Facts.Decision = judge.Decision{Configured: 7, Heard: 6, Bogus: 4, Servers: 2, ServersHeard: 2, Authority: judge.AuthorityGood}
 	bogus.Facts.Is, bogus.Facts.Votes = rrset.Set{}, nil
 	bogus.Facts.Finding = mailrec.Finding{Class: mailrec.Differs, Reason: "DNSSEC validation fails"}
+	risk := monitor.Incident{
+		ID: monitor.RecordID{Domain: "notice.example.com", Key: monitor.UpkeepKey}, Name: monitor.AlertAtRisk, Value: "critical", Impact: mailrec.Rejected, Opened: noon,
+		Facts: monitor.Facts{Service: "directmail", Hygiene: []hygiene.Finding{
+			{ID: "rrsig_expired", Severity: hygiene.Critical, At: "example.com SOA", Text: "the signature ended", Do: "Have the DNS host sign the zone anew."},
+			{ID: "ns_lame", Severity: hygiene.Warning, At: "ns2.example.com/192.0.2.2", Text: "a server of the zone does not answer", Do: "Mend the server."},
+		}},
+	}
 	blind := monitor.Incident{Name: monitor.AlertBlind, Opened: noon, Facts: monitor.Facts{Reason: "only 1 of 12 resolver operators answer the canary questions as they must"}}
-	return []monitor.Incident{drifted, missing, recovering, ended, split, overdue, shared, bogus, blind}
+	return []monitor.Incident{drifted, missing, recovering, ended, split, overdue, shared, bogus, risk, blind}
 }
 
 // TestWords shows every alert as its reader gets it. UPDATE_GOLDEN=1 writes the file.

@@ -28,6 +28,10 @@ type Spec struct {
 	Expect []ExpectSpec `yaml:"expect" json:"expect,omitempty" doc:"Records besides those of the preset"`
 	// Schedule names the schedule group; empty means "default".
 	Schedule string `yaml:"schedule" json:"schedule,omitempty" doc:"Schedule group; default if empty"`
+	// SendingAddresses are those that mail is sent from, if it is not a service's business; MailFrom is the
+	// envelope sender's domain, if it is another one. Their reverse names and records are looked at.
+	SendingAddresses []string `yaml:"sending_addresses" json:"sending_addresses,omitempty" doc:"Addresses that mail is sent from, to look at their reverse names"`
+	MailFrom         string   `yaml:"mail_from" json:"mail_from,omitempty" doc:"Domain of the envelope sender, if it is another one"`
 	// Labels go to alerts, as the operator chose them.
 	Labels map[string]string `yaml:"labels" json:"labels,omitempty" doc:"Labels added to alerts"`
 	// Senders are the addresses that send with the domain, for services that do not delete a

@@ -33,9 +33,11 @@ type Options struct {
 	// Presets are what specs are resolved with unless the settings name others.
 	Presets preset.Set
 	// Heart and Meter may be nil.
-	Heart  Heart
-	Meter  Meter
-	Logger *slog.Logger
+	Heart Heart
+	Meter Meter
+	// Surveyor looks at what domains' mail stands on; nil leaves that undone.
+	Surveyor Surveyor
+	Logger   *slog.Logger
 }
 
 // Engine sweeps the registered domains and owns their state. Make one with New,
@@ -53,6 +55,7 @@ type Engine struct {
 	stored   map[rrset.Name]StoredDomain
 	states   map[RecordID]*RecordState
 	votes    map[RecordID][]SourceVote
+	upkeep   map[rrset.Name]*Upkeep
 	lastSeen map[seenKey]rrset.Hash
 	closed   []Incident
 	self     SelfState
@@ -96,7 +99,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	e := &Engine{
 		o: o, log: o.Logger,
 		stored: map[rrset.Name]StoredDomain{}, states: map[RecordID]*RecordState{},
-		votes: map[RecordID][]SourceVote{}, lastSeen: map[seenKey]rrset.Hash{},
+		votes: map[RecordID][]SourceVote{}, upkeep: map[rrset.Name]*Upkeep{}, lastSeen: map[seenKey]rrset.Hash{},
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
 		busy: map[rrset.Name]bool{}, sweeping: map[string]bool{},
 		closed: memory.Closed, self: memory.Self,
@@ -108,6 +111,9 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	}
 	for _, s := range memory.States {
 		e.states[s.ID] = &s
+	}
+	for _, u := range memory.Upkeep {
+		e.upkeep[u.Domain] = &u
 	}
 	for _, iv := range memory.LastSeen {
 		e.lastSeen[seenKey{iv.ID, iv.Source}] = seenHash(iv.Outcome, iv.Set)
@@ -187,6 +193,11 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 		}
 		if _, used := shared[id.Domain]; !ok && (!used || id.Key != SharedKey) {
 			e.planRemoval(id, &batch, now, "removed from the configuration", "")
+		}
+	}
+	for name := range e.upkeep {
+		if _, ok := domains[name]; !ok {
+			e.planUpkeepRemoval(name, &batch, now)
 		}
 	}
 	for name, had := range e.stored {
@@ -285,6 +296,12 @@ func (e *Engine) applyBatch(b Batch) {
 		delete(e.states, id)
 		delete(e.votes, id)
 		maps.DeleteFunc(e.lastSeen, func(k seenKey, _ rrset.Hash) bool { return k.id == id })
+	}
+	for i := range b.Upkeep {
+		e.upkeep[b.Upkeep[i].Domain] = &b.Upkeep[i]
+	}
+	for _, name := range b.UpkeepGone {
+		delete(e.upkeep, name)
 	}
 	for _, iv := range b.Intervals {
 		e.lastSeen[seenKey{iv.ID, iv.Source}] = seenHash(iv.Outcome, iv.Set)
@@ -433,6 +450,7 @@ func (e *Engine) remove(ctx context.Context, name rrset.Name, by string, guard f
 		for _, r := range d.Records {
 			e.planRemoval(RecordID{name, r.Key}, batch, now, "removed from the registry", by)
 		}
+		e.planUpkeepRemoval(name, batch, now)
 		return nil
 	}, func() {
 		e.domains = maps.Clone(e.domains)
@@ -505,6 +523,8 @@ type Snapshot struct {
 	Domains []*Domain
 	Shared  []*Domain
 	States  map[RecordID]*RecordState
+	// Upkeep is what domains' mail stands on, of those that were looked at.
+	Upkeep map[rrset.Name]*Upkeep
 	// Votes are what was heard last about each record that was asked about since start.
 	Votes map[RecordID][]SourceVote
 	// Sweeps and NextSweep are by schedule group.
@@ -529,7 +549,7 @@ func (e *Engine) Snapshot() *Snapshot {
 	defer e.mu.Unlock()
 	s := &Snapshot{
 		At: time.Now(), Generation: e.generation.Load(),
-		States: maps.Clone(e.states), Votes: maps.Clone(e.votes),
+		States: maps.Clone(e.states), Votes: maps.Clone(e.votes), Upkeep: maps.Clone(e.upkeep),
 		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next),
 		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
 		Presets: e.presets(e.settings),
@@ -550,6 +570,11 @@ func (e *Engine) openIncidents() []Incident {
 	for _, s := range e.states {
 		if s.Incident != nil {
 			open = append(open, *s.Incident)
+		}
+	}
+	for _, u := range e.upkeep {
+		if u.Incident != nil {
+			open = append(open, *u.Incident)
 		}
 	}
 	if e.self.Blind != nil {

@@ -173,6 +173,7 @@ type memJournal struct {
 	mu          sync.Mutex
 	fail        error
 	states      map[RecordID]RecordState
+	upkeep      map[rrset.Name]Upkeep
 	domains     map[rrset.Name]StoredDomain
 	transitions []Transition
 	incidents   []Incident
@@ -182,7 +183,7 @@ type memJournal struct {
 }
 
 func newMemJournal() *memJournal {
-	return &memJournal{states: map[RecordID]RecordState{}, domains: map[rrset.Name]StoredDomain{}}
+	return &memJournal{upkeep: map[rrset.Name]Upkeep{}, states: map[RecordID]RecordState{}, domains: map[rrset.Name]StoredDomain{}}
 }
 
 func (j *memJournal) Commit(_ context.Context, b Batch) error {
@@ -193,6 +194,12 @@ func (j *memJournal) Commit(_ context.Context, b Batch) error {
 	}
 	for _, s := range b.States {
 		j.states[s.ID] = s
+	}
+	for _, u := range b.Upkeep {
+		j.upkeep[u.Domain] = u
+	}
+	for _, n := range b.UpkeepGone {
+		delete(j.upkeep, n)
 	}
 	for _, id := range b.Removed {
 		delete(j.states, id)
@@ -226,7 +233,7 @@ func (j *memJournal) memory() Memory {
 	defer j.mu.Unlock()
 	m := Memory{
 		States: slices.Collect(maps.Values(j.states)), Domains: slices.Collect(maps.Values(j.domains)),
-		LastSeen: slices.Clone(j.intervals), Self: j.self,
+		LastSeen: slices.Clone(j.intervals), Self: j.self, Upkeep: slices.Collect(maps.Values(j.upkeep)),
 	}
 	for _, i := range j.incidents {
 		if !i.Open() {
@@ -302,6 +309,8 @@ type house struct {
 	pager   *pager
 	engine  *Engine
 	stop    func()
+	// surveyor may be nil.
+	surveyor Surveyor
 }
 
 const (
@@ -359,7 +368,7 @@ func (h *house) start(settings Settings, configured ...*Domain) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e, err := New(ctx, Options{
 		Asker: h.world, Authorities: h.world, Journal: h.journal, Notifier: h.pager,
-		Presets: testPresets(h.t), Logger: slog.New(slog.DiscardHandler),
+		Presets: testPresets(h.t), Logger: slog.New(slog.DiscardHandler), Surveyor: h.surveyor,
 	}, h.journal.memory(), settings, configured)
 	if err != nil {
 		h.t.Fatal(err)

@@ -116,7 +116,7 @@ func (e *Engine) weigh(sw *sweep) {
 
 func (b Batch) empty() bool {
 	return len(b.States) == 0 && len(b.Removed) == 0 && len(b.Transitions) == 0 && len(b.Intervals) == 0 &&
-		len(b.Incidents) == 0 && b.Sweep == nil && len(b.Domains) == 0 && len(b.Gone) == 0 && b.Self == nil
+		len(b.Incidents) == 0 && b.Sweep == nil && len(b.Domains) == 0 && len(b.Gone) == 0 && len(b.Upkeep) == 0 && len(b.UpkeepGone) == 0 && b.Self == nil
 }
 
 // batchJob adds what one record's job changes: its state if that is different,

@@ -27,6 +27,9 @@ type Batch struct {
 	Incidents []Incident
 	// Sweep is appended when the batch ends a sweep.
 	Sweep *SweepSummary
+	// Upkeep replaces that of the same domain; UpkeepGone is forgotten.
+	Upkeep     []Upkeep
+	UpkeepGone []rrset.Name
 	// Domains are put into, Gone taken out of the registry of domains added at run time.
 	Domains []StoredDomain
 	Gone    []rrset.Name
@@ -104,6 +107,7 @@ type Memory struct {
 	Closed []Incident
 	// LastSeen is the last interval of each record and source.
 	LastSeen []Interval
+	Upkeep   []Upkeep
 	Self     SelfState
 }
 

@@ -3,6 +3,7 @@ package monitor
 import (
 	"time"
 
+	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
@@ -108,6 +109,8 @@ type Facts struct {
 	Examples []rrset.Name `json:"examples,omitempty"`
 	// Rulings are what receivers do worse now than with what was verified.
 	Rulings []verdict.Ruling `json:"rulings,omitempty"`
+	// Hygiene is what is wrong with what the domain's mail stands on.
+	Hygiene []hygiene.Finding `json:"hygiene,omitempty"`
 	// Waiting is how long an overdue record has been waited for.
 	Waiting time.Duration `json:"waiting_ns,omitempty"`
 	// Reason is what keeps the monitor itself from seeing.

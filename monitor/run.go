@@ -26,6 +26,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Unlock()
 	e.background(e.keepTelling)
 	e.background(e.keepSharing)
+	e.background(e.keepUp)
 	for _, name := range sortedKeys(e.currentSettings().Groups) {
 		e.startSweep(name)
 	}

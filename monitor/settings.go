@@ -28,6 +28,9 @@ type Settings struct {
 	// Recheck is how often records that are pending or not holding are asked between
 	// sweeps; 0 means only in sweeps.
 	Recheck time.Duration
+	// Upkeep is how often it is looked at what a domain's mail stands on besides its records; 0 means
+	// never.
+	Upkeep time.Duration
 	// Resend is how often all open incidents are handed to the notifier again; 0
 	// means every minute.
 	Resend time.Duration

@@ -43,6 +43,9 @@ func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
 	if err := checkSenders(s.Senders, name); err != nil {
 		return nil, err
 	}
+	if err := s.checkSurvey(); err != nil {
+		return nil, err
+	}
 	d := &Domain{Name: name, Spec: s}
 	records, err := s.presetRecords(name, presets)
 	if err != nil {

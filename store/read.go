@@ -29,6 +29,11 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 		if err := each(tx.Bucket(bucketDomains), func(d monitor.StoredDomain) { m.Domains = append(m.Domains, d) }); err != nil {
 			return err
 		}
+		if b := tx.Bucket(bucketUpkeep); b != nil {
+			if err := each(b, func(u monitor.Upkeep) { m.Upkeep = append(m.Upkeep, u) }); err != nil {
+				return err
+			}
+		}
 		if self := tx.Bucket(bucketSelf).Get(keySelf); self != nil {
 			if err := json.Unmarshal(self, &m.Self); err != nil {
 				return fmt.Errorf("the monitor's own state: %w", err)

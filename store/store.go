@@ -18,6 +18,7 @@
 //	transitions  seq                            → JSON of monitor.Transition
 //	byrecord     domain 0 record 0 seq          → nothing: the index of transitions
 //	incidents    closing time, domain 0 record 0 … → JSON of closed incidents
+//	upkeep       domain                         → JSON of monitor.Upkeep
 //	sweeps       seq                            → JSON of monitor.SweepSummary
 //	self         "self"                         → JSON of monitor.SelfState
 //
@@ -61,6 +62,7 @@ var (
 	bucketByRecord    = []byte("byrecord")
 	bucketIncidents   = []byte("incidents")
 	bucketSweeps      = []byte("sweeps")
+	bucketUpkeep      = []byte("upkeep")
 	bucketSelf        = []byte("self")
 
 	keyVersion = []byte("version")
@@ -152,7 +154,7 @@ func create(path string, timeout time.Duration) error {
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{
 			bucketMeta, bucketDomains, bucketStates, bucketContents, bucketIntervals,
-			bucketTransitions, bucketByRecord, bucketIncidents, bucketSweeps, bucketSelf,
+			bucketTransitions, bucketByRecord, bucketIncidents, bucketSweeps, bucketSelf, bucketUpkeep,
 		} {
 			if _, err := tx.CreateBucket(b); err != nil {
 				return err
@@ -232,7 +234,7 @@ func (s *Store) Commit(ctx context.Context, b monitor.Batch) error {
 	err := s.update(func(tx *bolt.Tx) error {
 		return errors.Join(
 			commitRegistry(tx, b), commitStates(tx, b), commitTransitions(tx, b),
-			commitIntervals(tx, b), commitIncidents(tx, b), commitSweep(tx, b))
+			commitIntervals(tx, b), commitIncidents(tx, b), commitUpkeep(tx, b), commitSweep(tx, b))
 	})
 	if err != nil {
 		return fmt.Errorf("write to %s: %w", s.path, err)
@@ -271,6 +273,27 @@ func commitStates(tx *bolt.Tx, b monitor.Batch) error {
 	}
 	if b.Self != nil {
 		return putJSON(tx.Bucket(bucketSelf), keySelf, b.Self)
+	}
+	return nil
+}
+
+func commitUpkeep(tx *bolt.Tx, b monitor.Batch) error {
+	if len(b.Upkeep) == 0 && len(b.UpkeepGone) == 0 {
+		return nil
+	}
+	bucket, err := tx.CreateBucketIfNotExists(bucketUpkeep) // the first databases have none
+	if err != nil {
+		return err
+	}
+	for _, u := range b.Upkeep {
+		if err := putJSON(bucket, []byte(u.Domain), u); err != nil {
+			return err
+		}
+	}
+	for _, name := range b.UpkeepGone {
+		if err := bucket.Delete([]byte(name)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"pgregory.net/rapid"
 
 	"maildrift/monitor"
+	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
@@ -544,5 +546,39 @@ func BenchmarkCommitUnchangedSweep(b *testing.B) {
 	s := open(b, filepath.Join(b.TempDir(), "db"))
 	for b.Loop() {
 		commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Group: "default", Started: day}})
+	}
+}
+
+func TestUpkeepIsKeptReplacedAndForgotten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "maildrift.db")
+	s := open(t, path)
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	u := monitor.Upkeep{Domain: "shop.example", At: at, Again: true, Seen: []hygiene.Finding{{ID: "ns_lame", Severity: hygiene.Warning, At: "ns1.example", Text: "x"}}}
+	u.Incident = &monitor.Incident{ID: id("shop.example", monitor.UpkeepKey), Name: monitor.AlertAtRisk, Value: "warning", Opened: at}
+	commit(t, s, monitor.Batch{Upkeep: []monitor.Upkeep{u, {Domain: "other.example", At: at}}})
+	u.Again = false
+	commit(t, s, monitor.Batch{Upkeep: []monitor.Upkeep{u}, UpkeepGone: []rrset.Name{"other.example"}})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	m, err := s.Load(t.Context())
+	if err != nil || !reflect.DeepEqual(m.Upkeep, []monitor.Upkeep{u}) {
+		t.Errorf("%+v, %v; want %+v", m.Upkeep, err, u)
+	}
+}
+
+func TestADatabaseOfTheFirstDaysHasNoUpkeep(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "maildrift.db")
+	s := open(t, path)
+	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketUpkeep) }); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.Load(t.Context()); err != nil || len(m.Upkeep) != 0 {
+		t.Errorf("%+v, %v", m.Upkeep, err)
+	}
+	commit(t, s, monitor.Batch{Upkeep: []monitor.Upkeep{{Domain: "shop.example"}}})
+	if m, err := s.Load(t.Context()); err != nil || len(m.Upkeep) != 1 {
+		t.Errorf("%+v, %v", m.Upkeep, err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/survey"
 )
 
 // checkFlags are the settings of a one-shot check.
@@ -142,8 +143,11 @@ func (f *checkFlags) look(ctx context.Context, args []string) ([]monitor.Evidenc
 	}
 	why.explain(ctx, evidence, results)
 	if f.deep.on {
-		dive := diver{flags: f, asker: client, resolvers: sources, evidence: evidence}
-		if err := dive.dive(ctx, results); err != nil {
+		surveyor := survey.Surveyor{Asker: client, AllowPrivate: f.private}
+		if why.zones != nil {
+			surveyor.Zones = why.zones
+		}
+		if err := f.dive(ctx, surveyor, byTrust(sources, evidence), results); err != nil {
 			return nil, nil, err
 		}
 	}

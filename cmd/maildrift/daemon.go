@@ -20,9 +20,11 @@ import (
 	"maildrift/alert"
 	"maildrift/monitor"
 	"maildrift/monitor/config"
+	"maildrift/monitor/hygiene"
 	"maildrift/monitor/metrics"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
+	"maildrift/monitor/survey"
 	"maildrift/monitor/web"
 	"maildrift/store"
 )
@@ -88,6 +90,7 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
 		Asker: d.network, Authorities: d.network, Journal: d.store, Logger: d.log, Meter: d.metrics, Heart: d.heart,
+		Surveyor: d.network,
 		Notifier: alert.NewNotifier(d.alerts, alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks}, time.Now()),
 	}, memory, settings(cfg), cfg.Domains)
 	if err != nil {
@@ -319,7 +322,7 @@ func (d *daemon) ready() error {
 func settings(cfg *config.Config) monitor.Settings {
 	s := monitor.Settings{
 		Groups: map[string]monitor.Group{}, Rules: cfg.Rules, Gate: cfg.Gate, Canaries: cfg.Canaries,
-		Presets: &cfg.Presets, AskAuthority: cfg.Authority.Enabled, Recheck: cfg.Recheck, Resend: cfg.Alerting.Resend,
+		Presets: &cfg.Presets, AskAuthority: cfg.Authority.Enabled, Recheck: cfg.Recheck, Upkeep: cfg.Upkeep, Resend: cfg.Alerting.Resend,
 	}
 	for name, sch := range cfg.Schedules {
 		s.Groups[name] = monitor.Group{Name: name, Schedule: sch, Resolvers: cfg.Groups[sch.Resolvers]}
@@ -338,15 +341,26 @@ type network struct {
 type asking struct {
 	client *resolve.Client
 	zones  *resolve.Delegations
+	survey survey.Surveyor
 }
 
 func newNetwork(cfg *config.Config) *network { return &network{now: newAsking(cfg)} }
 
 func newAsking(cfg *config.Config) *asking {
 	client := resolve.NewClient(resolve.Options{Timeout: cfg.Asking.Timeout, Rate: cfg.Asking.Rate, Window: cfg.Asking.Window})
-	return &asking{client, resolve.NewDelegations(client, cfg.Groups["default"], resolve.DelegationOptions{
+	zones := resolve.NewDelegations(client, cfg.Groups["default"], resolve.DelegationOptions{
 		Port: cfg.Authority.Port, AllowPrivate: cfg.Authority.AllowPrivate, IPv6: cfg.Authority.IPv6,
-	})}
+	})
+	surveyor := survey.Surveyor{Asker: client, AllowPrivate: cfg.Authority.AllowPrivate}
+	if cfg.Authority.Enabled {
+		surveyor.Zones = zones
+	}
+	return &asking{client, zones, surveyor}
+}
+
+// Look implements monitor.Surveyor.
+func (n *network) Look(ctx context.Context, s hygiene.Subject, resolvers []*resolve.Source) ([]hygiene.Finding, bool) {
+	return n.current().survey.Look(ctx, s, resolvers)
 }
 
 func (n *network) current() *asking {

@@ -41,6 +41,8 @@ type Config struct {
 	Asking    Asking
 	// Recheck is how often unsettled records are asked between sweeps.
 	Recheck time.Duration
+	// Upkeep is how often it is looked at what domains' mail stands on; 0 is never.
+	Upkeep time.Duration
 	// Presets are the built-in mail services with those of the files that "presets" names.
 	Presets preset.Set
 	// Domains are those of the main file and of included files.
@@ -206,6 +208,7 @@ type canarySpec struct {
 type verificationSpec struct {
 	OverdueAfter time.Duration `yaml:"overdue_after"`
 	Recheck      time.Duration `yaml:"recheck"`
+	Upkeep       time.Duration `yaml:"upkeep"`
 }
 
 type alertingSpec struct {
@@ -250,7 +253,7 @@ func defaults() file {
 		Confirm:   confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
 		Gate:      gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},
 		Verification: verificationSpec{
-			OverdueAfter: rules.OverdueAfter, Recheck: 5 * time.Minute,
+			OverdueAfter: rules.OverdueAfter, Recheck: 5 * time.Minute, Upkeep: 24 * time.Hour,
 		},
 		Alerting:  alertingSpec{Resend: time.Minute, Runbooks: ""},
 		Retention: retentionSpec{History: 400 * 24 * time.Hour, Sweeps: 90 * 24 * time.Hour},

@@ -146,7 +146,7 @@ func (l *loader) settings(f file) {
 		l.at("verification.overdue_after", "want more than 0")
 	}
 	c.Gate = monitor.Gate{Share: f.Gate.Share, MinRecords: f.Gate.MinRecords, Hold: f.Gate.Hold}
-	c.Recheck = f.Verification.Recheck
+	c.Recheck, c.Upkeep = f.Verification.Recheck, f.Verification.Upkeep
 	ipv6 := haveIPv6(f.Asking.IPv6)
 	switch f.Asking.IPv6 {
 	case "auto", "on", "off":

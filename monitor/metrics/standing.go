@@ -106,7 +106,7 @@ func (c *collection) records() {
 func (c *collection) alerts() {
 	open := map[monitor.AlertName]int{
 		monitor.AlertDrifted: 0, monitor.AlertMissing: 0, monitor.AlertDisagreement: 0,
-		monitor.AlertOverdue: 0, monitor.AlertBlind: 0,
+		monitor.AlertOverdue: 0, monitor.AlertBlind: 0, monitor.AlertAtRisk: 0,
 	}
 	for _, i := range c.snap.Open {
 		open[i.Name]++

@@ -116,6 +116,16 @@ func (b *Book) Look(q Question) Answer {
 	return Answer{}
 }
 
+// Complete says whether no answer in the book is a failure.
+func (b *Book) Complete() bool {
+	for _, a := range b.answers {
+		if a.Status == Failed {
+			return false
+		}
+	}
+	return true
+}
+
 // Missing gives the questions that could not be answered since the last call, in order
 // of their names, and forgets them.
 func (b *Book) Missing() []Question {

@@ -80,6 +80,8 @@ func alertWords(name monitor.AlertName) string {
 		return "is missing"
 	case monitor.AlertDrifted:
 		return "says something else"
+	case monitor.AlertAtRisk:
+		return "stands on something that fails"
 	case monitor.AlertDisagreement:
 		return "is not the same everywhere"
 	case monitor.AlertOverdue:
@@ -126,7 +128,7 @@ func unseenWords(s wire.Standing) string {
 // other words unsure.
 func severity(name monitor.AlertName) int {
 	order := []monitor.AlertName{
-		monitor.AlertBlind, monitor.AlertMissing, monitor.AlertDrifted, monitor.AlertDisagreement, monitor.AlertOverdue,
+		monitor.AlertBlind, monitor.AlertMissing, monitor.AlertDrifted, monitor.AlertDisagreement, monitor.AlertAtRisk, monitor.AlertOverdue,
 	}
 	if i := slices.Index(order, name); i >= 0 {
 		return i

@@ -6,6 +6,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/advice"
+	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
@@ -77,6 +78,9 @@ type Domain struct {
 	// operator that sees it otherwise.
 	Outlook   *Outlook                    `json:"outlook,omitempty" doc:"What receivers make of the domain's mail"`
 	OutlookBy map[string][]verdict.Ruling `json:"outlook_by,omitempty" doc:"What receivers do behind operators that see other records than most"`
+	// Upkeep is what the domain's mail stands on that is not as it should be, as it was found at LookedAt.
+	Upkeep   []Risk    `json:"upkeep,omitempty" doc:"What the domain's mail stands on that is not as it should be"`
+	LookedAt time.Time `json:"upkeep_at,omitzero" doc:"When that was looked at"`
 	// Shared is set for a record that nobody registered and that domains rest on.
 	Shared *Shared `json:"shared,omitempty" doc:"Who rests on this record, if nobody registered it"`
 	// Advice is what the mail service advises beyond its records.
@@ -92,6 +96,27 @@ type Outlook struct {
 	Impact   mailrec.Impact   `json:"impact" doc:"What changed for the mail since the records were verified"`
 	Rulings  []verdict.Ruling `json:"rulings" nullable:"false"`
 	Verified []verdict.Ruling `json:"verified" nullable:"false" doc:"What receivers did with what was verified"`
+}
+
+// Risk is one thing that a domain's mail stands on and that is not as it should be.
+type Risk struct {
+	ID       string         `json:"id" doc:"Name of the rule; stable"`
+	Severity string         `json:"severity" doc:"note, warning or critical"`
+	At       string         `json:"at" doc:"What it is about: a name and type, an address, a server"`
+	Text     string         `json:"text"`
+	Do       string         `json:"do,omitempty"`
+	Rule     string         `json:"rule,omitempty"`
+	Impact   mailrec.Impact `json:"impact"`
+}
+
+func risksOf(findings []hygiene.Finding) []Risk {
+	out := make([]Risk, 0, len(findings))
+	for _, f := range findings {
+		out = append(out, Risk{
+			ID: f.ID, Severity: f.Severity.String(), At: printable(f.At), Text: printable(f.Text), Do: f.Do, Rule: f.Rule, Impact: f.Impact,
+		})
+	}
+	return out
 }
 
 // Shared says who rests on a record.
@@ -121,6 +146,9 @@ func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
 	if d.Shared != nil {
 		out.Shared = &Shared{Domains: d.Shared.Count, Examples: d.Shared.Examples}
 		return out
+	}
+	if u, ok := snap.Upkeep[d.Name]; ok {
+		out.Upkeep, out.LookedAt = risksOf(u.Seen), u.At.UTC()
 	}
 	overall := snap.Outlook(d)
 	out.Outlook = outlookOf(overall)

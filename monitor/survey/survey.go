@@ -1,0 +1,162 @@
+// Package survey gathers what hygiene judges about a domain: it asks resolvers and the zone's own
+// servers, and fetches the MTA-STS policy.
+package survey
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"maildrift/monitor/fetch"
+	"maildrift/monitor/hygiene"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+	"maildrift/monitor/view"
+)
+
+// Zones finds the servers of the zone that a name lives in.
+type Zones interface {
+	Find(ctx context.Context, names []rrset.Name) map[rrset.Name]resolve.Zone
+}
+
+// Surveyor looks at domains. It may be used concurrently.
+type Surveyor struct {
+	Asker resolve.Asker
+	// Zones, when nil, leaves the zones' own servers unasked.
+	Zones Zones
+	// AllowPrivate lets it go to loopback, private and link-local addresses.
+	AllowPrivate bool
+}
+
+// Look looks at a domain, asking these resolvers, the first that answers being believed. complete
+// is false if something could not be asked: then what is not found is not known to be in order.
+func (s Surveyor) Look(ctx context.Context, subject hygiene.Subject, resolvers []*resolve.Source) (findings []hygiene.Finding, complete bool) {
+	l := &look{Surveyor: s, resolvers: resolvers, zones: map[rrset.Name]resolve.Zone{}}
+	subject.AllowPrivate, subject.Now = s.AllowPrivate, time.Now()
+	if s.Zones != nil {
+		l.zones = s.Zones.Find(ctx, []rrset.Name{subject.Domain})
+		subject.Delegation = l.delegation(ctx, l.zones[subject.Domain])
+	}
+	findings = l.settle(ctx, subject)
+	sts := view.Question{Name: subject.Domain.Child("_mta-sts"), Type: rrset.TXT}
+	if a := l.book.Look(sts); a.Status == view.Found && subject.Policy == nil {
+		subject.Policy = &hygiene.Policy{}
+		var err error
+		if subject.Policy.Text, err = l.fetcher().STSPolicy(ctx, subject.Domain); err != nil {
+			subject.Policy.Problem = err.Error()
+		}
+		findings = l.settle(ctx, subject)
+	}
+	return findings, l.book.Complete() && ctx.Err() == nil
+}
+
+// Register asks a registry's RDAP server about a domain; base is its URL.
+func (s Surveyor) Register(ctx context.Context, base string, registered rrset.Name, resolvers []*resolve.Source) *hygiene.Registration {
+	l := &look{Surveyor: s, resolvers: resolvers}
+	body, err := l.fetcher().RDAP(ctx, base, registered)
+	if err == nil {
+		var r hygiene.Registration
+		if r, err = hygiene.ParseRDAP(registered, body); err == nil {
+			return &r
+		}
+	}
+	return &hygiene.Registration{Domain: registered, Problem: err.Error()}
+}
+
+// look is one look under way.
+type look struct {
+	Surveyor
+	resolvers []*resolve.Source
+	zones     map[rrset.Name]resolve.Zone
+	book      view.Book
+}
+
+func (l *look) settle(ctx context.Context, s hygiene.Subject) (findings []hygiene.Finding) {
+	view.Settle(&l.book, func(v view.View) { findings = hygiene.Judge(v, s) }, func(qs []view.Question) {
+		for _, b := range l.batches(qs) {
+			resolve.Fill(ctx, l.Asker, b.sources, &l.book, b.questions)
+		}
+	})
+	return findings
+}
+
+// batch is questions for the same sources.
+type batch struct {
+	sources   []*resolve.Source
+	questions []view.Question
+}
+
+// batches gives questions to the servers of the zone that they are about, if that was found, else
+// to resolvers: these would remember the absence of what may be published soon.
+func (l *look) batches(questions []view.Question) []batch {
+	byApex := map[rrset.Name]*batch{}
+	for _, q := range questions {
+		apex, sources := rrset.Name(""), l.resolvers
+		for _, z := range l.zones {
+			if len(z.Servers) > 0 && z.Apex != rrset.Root && q.Name.IsAtOrBelow(z.Apex) {
+				apex, sources = z.Apex, z.Servers
+			}
+		}
+		if byApex[apex] == nil {
+			byApex[apex] = &batch{sources: sources}
+		}
+		byApex[apex].questions = append(byApex[apex].questions, q)
+	}
+	out := make([]batch, 0, len(byApex))
+	for _, b := range byApex {
+		out = append(out, *b)
+	}
+	return out
+}
+
+// fetcher fetches from hosts that the resolvers find.
+func (l *look) fetcher() fetch.Fetcher {
+	return fetch.Fetcher{AllowPrivate: l.AllowPrivate, Lookup: func(ctx context.Context, host rrset.Name) ([]netip.Addr, error) {
+		var book view.Book
+		questions := []view.Question{{Name: host, Type: rrset.A}, {Name: host, Type: rrset.AAAA}}
+		resolve.Fill(ctx, l.Asker, l.resolvers, &book, questions)
+		var out []netip.Addr
+		for _, q := range questions {
+			out = append(out, book.Look(q).Set.Addrs()...)
+		}
+		if len(out) == 0 && !book.Complete() {
+			return nil, fmt.Errorf("the addresses of %s could not be asked for", host)
+		}
+		return out, nil
+	}}
+}
+
+// delegation asks each server of a zone about it; nil if they are not known.
+func (l *look) delegation(ctx context.Context, zone resolve.Zone) *hygiene.Delegation {
+	if len(zone.Servers) == 0 || zone.Apex == rrset.Root {
+		return nil
+	}
+	out := &hygiene.Delegation{Apex: zone.Apex}
+	seen := map[string]view.Answer{}
+	var queries []resolve.Query
+	for _, s := range zone.Servers {
+		for _, t := range []rrset.Type{rrset.SOA, rrset.NS, rrset.DNSKEY, rrset.RRSIG} {
+			queries = append(queries, resolve.Query{Source: s, Question: resolve.Question{Name: zone.Apex, Type: t}})
+		}
+	}
+	l.Asker.Ask(ctx, queries, func(o resolve.Observation) { seen[o.Source.ID+" "+o.Question.Type.String()] = o.Seen() })
+	for _, s := range zone.Servers {
+		host, _, _ := strings.Cut(s.ID, "/")
+		out.Servers = append(out.Servers, hygiene.Server{
+			Host: rrset.Name(host), Addr: s.Addrs[0].Addr(), SOA: seen[s.ID+" SOA"], NS: seen[s.ID+" NS"],
+		})
+		if !slices.Contains(out.Parent, rrset.Name(host)) {
+			out.Parent = append(out.Parent, rrset.Name(host))
+		}
+		if key := seen[s.ID+" DNSKEY"]; key.Status != view.Failed {
+			out.DNSKEY, out.RRSIG = key, seen[s.ID+" RRSIG"]
+		}
+	}
+	ds := view.Question{Name: zone.Apex, Type: rrset.DS}
+	resolve.Fill(ctx, l.Asker, l.resolvers, &l.book, []view.Question{ds})
+	out.DS = l.book.Look(ds)
+	return out
+}

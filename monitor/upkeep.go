@@ -1,0 +1,248 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"time"
+
+	"maildrift/monitor/hygiene"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// AlertAtRisk is about what a domain's mail stands on besides its records.
+const AlertAtRisk AlertName = "DomainAtRisk"
+
+// UpkeepKey stands where incidents about records have the record's key.
+const UpkeepKey = "upkeep"
+
+const (
+	// upkeepTick is how often it is looked which domains are due.
+	upkeepTick = time.Minute
+	// upkeepAgain is after how long a domain is looked at again whose findings changed: nothing is told
+	// on a first sight, nor taken back.
+	upkeepAgain = 15 * time.Minute
+	// upkeepAtOnce bounds how many domains are looked at in one go.
+	upkeepAtOnce = 200
+)
+
+// Surveyor looks at what a domain's mail stands on. complete is false if something could not be
+// asked: then what is not found is not known to be in order.
+type Surveyor interface {
+	Look(ctx context.Context, s hygiene.Subject, resolvers []*resolve.Source) (findings []hygiene.Finding, complete bool)
+}
+
+// Upkeep is what a domain's mail stands on, as it was found last.
+type Upkeep struct {
+	Domain rrset.Name `json:"domain"`
+	At     time.Time  `json:"at"`
+	// Seen are the findings of the last look; Confirmed those that were seen twice and not since found
+	// in order twice.
+	Seen      []hygiene.Finding `json:"seen,omitempty"`
+	Confirmed []hygiene.Finding `json:"confirmed,omitempty"`
+	// Again says that the last look changed something that is not confirmed yet.
+	Again bool `json:"again,omitempty"`
+	// Incident is the alert that is open; nil if none is.
+	Incident *Incident `json:"incident,omitempty"`
+}
+
+func sameFinding(a hygiene.Finding) func(hygiene.Finding) bool {
+	return func(b hygiene.Finding) bool { return a.ID == b.ID && a.At == b.At }
+}
+
+// after gives the state after another look.
+func (u Upkeep) after(findings []hygiene.Finding, complete bool, now time.Time) Upkeep {
+	next := Upkeep{Domain: u.Domain, At: now, Seen: findings, Incident: u.Incident}
+	for _, f := range findings {
+		if slices.ContainsFunc(u.Seen, sameFinding(f)) || slices.ContainsFunc(u.Confirmed, sameFinding(f)) {
+			next.Confirmed = append(next.Confirmed, f)
+		} else {
+			next.Again = true
+		}
+	}
+	for _, f := range u.Confirmed {
+		if slices.ContainsFunc(findings, sameFinding(f)) {
+			continue
+		}
+		seenLast := slices.ContainsFunc(u.Seen, sameFinding(f))
+		if !complete && seenLast {
+			next.Seen = append(slices.Clone(next.Seen), f) // not known to be in order
+		}
+		if !complete || seenLast {
+			next.Confirmed = append(next.Confirmed, f)
+			next.Again = next.Again || seenLast
+		}
+	}
+	return next
+}
+
+// worst gives the confirmed findings that somebody has to be told, and how much they matter.
+func (u Upkeep) worst() (tell []hygiene.Finding, severity hygiene.Severity, impact mailrec.Impact) {
+	for _, f := range u.Confirmed {
+		if f.Severity > hygiene.Note {
+			tell = append(tell, f)
+			severity, impact = max(severity, f.Severity), max(impact, f.Impact)
+		}
+	}
+	return tell, severity, impact
+}
+
+// incidents opens, updates or closes the domain's incident as the findings ask for.
+func (u *Upkeep) incidents(d *Domain, now time.Time) []Incident {
+	tell, severity, impact := u.worst()
+	var out []Incident
+	if u.Incident != nil && (len(tell) == 0 || u.Incident.Value != severity.String()) {
+		why := "recovered"
+		if len(tell) > 0 {
+			why = "replaced"
+		}
+		out = append(out, closeIncident(*u.Incident, now, why))
+		u.Incident = nil
+	}
+	if len(tell) == 0 {
+		return out
+	}
+	facts := Facts{Service: d.Service(), Labels: d.Spec.Labels, Hygiene: tell}
+	switch {
+	case u.Incident == nil:
+		u.Incident = &Incident{
+			ID: RecordID{d.Name, UpkeepKey}, Name: AlertAtRisk, Value: severity.String(), Impact: impact, Opened: now, Facts: facts,
+		}
+	case slices.Equal(u.Incident.Facts.Hygiene, tell):
+		return out
+	default:
+		updated := *u.Incident
+		updated.Facts = facts
+		u.Incident = &updated
+	}
+	return append(out, *u.Incident)
+}
+
+// keepUp looks at domains as they come due.
+func (e *Engine) keepUp(ctx context.Context) {
+	if e.o.Surveyor == nil {
+		return
+	}
+	tick := time.NewTicker(upkeepTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, d := range e.dueForUpkeep(time.Now()) {
+			if err := e.lookAt(ctx, d); err != nil && ctx.Err() == nil {
+				e.log.Error("what a domain stands on could not be kept", "domain", d.Name, "err", err)
+			}
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// dueForUpkeep gives domains with a verified record whose time has come, those that waited longest
+// first. While the monitor cannot see, none has.
+func (e *Engine) dueForUpkeep(now time.Time) []*Domain {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	every := e.settings.Upkeep
+	if every <= 0 || len(e.self.BlindGroups) > 0 {
+		return nil
+	}
+	var due []*Domain
+	for _, d := range e.domains {
+		if !e.upkeepDue(d, every).After(now) && slices.ContainsFunc(d.Records, func(r Record) bool {
+			s := e.states[RecordID{d.Name, r.Key}]
+			return s != nil && s.Phase == judge.Verified
+		}) {
+			due = append(due, d)
+		}
+	}
+	slices.SortFunc(due, func(a, b *Domain) int { return e.upkeepDue(a, every).Compare(e.upkeepDue(b, every)) })
+	return due[:min(len(due), upkeepAtOnce)]
+}
+
+// upkeepDue is when a domain is to be looked at. The first time is spread over the second half of the
+// interval, so that a fleet that was imported at once is not looked at at once.
+func (e *Engine) upkeepDue(d *Domain, every time.Duration) time.Time {
+	u, ok := e.upkeep[d.Name]
+	switch {
+	case !ok:
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(d.Name))
+		return d.Registered.Add(every/2 + time.Duration(h.Sum64()%uint64(every/2+1))) //nolint:gosec // not negative
+	case u.Again:
+		return u.At.Add(min(every, upkeepAgain))
+	}
+	return u.At.Add(every)
+}
+
+// lookAt looks at one domain and keeps what it finds.
+func (e *Engine) lookAt(ctx context.Context, d *Domain) error {
+	settings := e.currentSettings()
+	subject := hygiene.Subject{Domain: d.Name, SingleMX: d.wantsSingleMX()}
+	for _, a := range d.Spec.SendingAddresses {
+		addr, _ := netip.ParseAddr(a) // Resolve has checked both
+		subject.Addresses = append(subject.Addresses, addr)
+	}
+	if d.Spec.MailFrom != "" {
+		subject.MailFrom, _ = rrset.ParseName(d.Spec.MailFrom)
+	}
+	findings, complete := e.o.Surveyor.Look(ctx, subject, settings.Groups[d.Schedule()].Resolvers)
+	if ctx.Err() != nil {
+		return fmt.Errorf("look at %s: %w", d.Name, ctx.Err())
+	}
+	return e.change(ctx, func(batch *Batch, now time.Time) error {
+		if e.domains[d.Name] != d {
+			return nil // removed or registered anew while it was looked at
+		}
+		had := Upkeep{Domain: d.Name}
+		if u, ok := e.upkeep[d.Name]; ok {
+			had = *u
+		}
+		next := had.after(findings, complete, now)
+		batch.Incidents = append(batch.Incidents, next.incidents(d, now)...)
+		batch.Upkeep = append(batch.Upkeep, next)
+		return nil
+	}, nil)
+}
+
+// wantsSingleMX says whether the domain's service names exactly one exchange.
+func (d *Domain) wantsSingleMX() bool {
+	i := slices.IndexFunc(d.Records, func(r Record) bool { return r.Kind == mailrec.MX })
+	return i >= 0 && d.Records[i].Match == mailrec.Equal && len(d.Records[i].Want) == 1 && len(d.Records[i].Alternatives) == 0
+}
+
+// planUpkeepRemoval forgets what a domain stood on. The caller holds mu.
+func (e *Engine) planUpkeepRemoval(name rrset.Name, batch *Batch, now time.Time) {
+	u, ok := e.upkeep[name]
+	if !ok {
+		return
+	}
+	batch.UpkeepGone = append(batch.UpkeepGone, name)
+	if u.Incident != nil {
+		batch.Incidents = append(batch.Incidents, closeIncident(*u.Incident, now, "removed"))
+	}
+}
+
+// checkSurvey says what is wrong with what a spec tells about how the domain sends.
+func (s Spec) checkSurvey() error {
+	for i, a := range s.SendingAddresses {
+		if _, err := netip.ParseAddr(a); err != nil {
+			return fieldErr(fmt.Sprintf("sending_addresses[%d]", i), fmt.Errorf("%q is not an IP address", a))
+		}
+	}
+	if s.MailFrom != "" {
+		if _, err := rrset.ParseName(s.MailFrom); err != nil {
+			return fieldErr("mail_from", err)
+		}
+	}
+	return nil
+}

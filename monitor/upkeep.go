@@ -44,12 +44,23 @@ type Upkeep struct {
 	// Seen are the findings of the last look; Confirmed those that were seen twice and not since found
 	// in order twice.
 	Seen      []hygiene.Finding `json:"seen,omitempty"`
-	Confirmed []hygiene.Finding `json:"confirmed,omitempty"`
+	Confirmed []Confirmed       `json:"confirmed,omitempty"`
 	// Again says that the last look changed something that is not confirmed yet.
 	Again bool `json:"again,omitempty"`
 	// Incident is the alert that is open; nil if none is.
 	Incident *Incident `json:"incident,omitempty"`
 }
+
+// Confirmed is a finding that counts.
+type Confirmed struct {
+	hygiene.Finding
+	// Missed grows with looks that did not find it: by two, or by one if not everything could be asked.
+	Missed int `json:"missed,omitempty"`
+}
+
+// forgetAt is the Missed at which a finding counts no longer: after two looks, or four that could not
+// ask everything, since something else may fail to answer for good.
+const forgetAt = 4
 
 func sameFinding(a hygiene.Finding) func(hygiene.Finding) bool {
 	return func(b hygiene.Finding) bool { return a.ID == b.ID && a.At == b.At }
@@ -59,23 +70,23 @@ func sameFinding(a hygiene.Finding) func(hygiene.Finding) bool {
 func (u Upkeep) after(findings []hygiene.Finding, complete bool, now time.Time) Upkeep {
 	next := Upkeep{Domain: u.Domain, At: now, Seen: findings, Incident: u.Incident}
 	for _, f := range findings {
-		if slices.ContainsFunc(u.Seen, sameFinding(f)) || slices.ContainsFunc(u.Confirmed, sameFinding(f)) {
-			next.Confirmed = append(next.Confirmed, f)
+		counts := slices.ContainsFunc(u.Confirmed, func(c Confirmed) bool { return sameFinding(f)(c.Finding) })
+		if counts || slices.ContainsFunc(u.Seen, sameFinding(f)) {
+			next.Confirmed = append(next.Confirmed, Confirmed{Finding: f})
 		} else {
 			next.Again = true
 		}
 	}
-	for _, f := range u.Confirmed {
-		if slices.ContainsFunc(findings, sameFinding(f)) {
+	for _, c := range u.Confirmed {
+		if slices.ContainsFunc(findings, sameFinding(c.Finding)) {
 			continue
 		}
-		seenLast := slices.ContainsFunc(u.Seen, sameFinding(f))
-		if !complete && seenLast {
-			next.Seen = append(slices.Clone(next.Seen), f) // not known to be in order
+		if c.Missed++; complete {
+			c.Missed++
 		}
-		if !complete || seenLast {
-			next.Confirmed = append(next.Confirmed, f)
-			next.Again = next.Again || seenLast
+		if c.Missed < forgetAt {
+			next.Confirmed = append(next.Confirmed, c)
+			next.Again = next.Again || complete
 		}
 	}
 	return next
@@ -85,7 +96,7 @@ func (u Upkeep) after(findings []hygiene.Finding, complete bool, now time.Time) 
 func (u Upkeep) worst() (tell []hygiene.Finding, severity hygiene.Severity, impact mailrec.Impact) {
 	for _, f := range u.Confirmed {
 		if f.Severity > hygiene.Note {
-			tell = append(tell, f)
+			tell = append(tell, f.Finding)
 			severity, impact = max(severity, f.Severity), max(impact, f.Impact)
 		}
 	}

@@ -113,11 +113,23 @@ func TestUpkeepThatCannotAskTakesNothingBack(t *testing.T) {
 		s.set(false, expired)
 		h.after(48 * time.Hour)
 		s.set(true)
-		h.after(96 * time.Hour)
+		h.after(72 * time.Hour)
 		h.expectTold([]string{atRisk}, nil)
 		if i := h.pager.lastTold(atRisk); i.Value != "critical" || i.Impact != mailrec.Rejected {
 			t.Errorf("%+v", i)
 		}
+	})
+}
+
+func TestUpkeepDoesNotHoldOnForEver(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h, s := upkept(t)
+		defer h.stop()
+		s.set(false, expired)
+		h.after(48 * time.Hour)
+		s.set(true) // something else never answers
+		h.after(120 * time.Hour)
+		h.expectTold([]string{atRisk}, []string{atRisk})
 	})
 }
 

@@ -91,40 +91,18 @@ func discoverPolicies(ctx context.Context, asker resolve.Asker, sources []*resol
 			reports[i] = mailrec.ReportAddresses(v, p[0])
 		}
 	}, func(qs []view.Question) {
-		for _, batch := range byZone(qs, byTrust(sources, evidence), evidence) {
-			resolve.Fill(ctx, asker, batch.sources, &book, batch.questions)
-		}
+		resolve.FillByZone(ctx, asker, zonesOf(evidence), byTrust(sources, evidence), &book, qs)
 	})
 	for i, p := range at {
 		results[i].Policy = newCheckPolicy(p[0], p[1], reports[i])
 	}
 }
 
-// batch is questions for the same sources.
-type batch struct {
-	sources   []*resolve.Source
-	questions []view.Question
-}
-
-// byZone gives questions to the servers of the zone that they are about, if that was found, else to
-// resolvers: these would remember the absence of what may be published soon.
-func byZone(questions []view.Question, resolvers []*resolve.Source, evidence []monitor.Evidence) []batch {
-	byApex := map[rrset.Name]*batch{}
-	for _, q := range questions {
-		apex, sources := rrset.Name(""), resolvers
-		for _, e := range evidence {
-			if z := e.Zone; len(z.Servers) > 0 && q.Name.IsAtOrBelow(z.Apex) && len(z.Apex) > len(apex) {
-				apex, sources = z.Apex, z.Servers
-			}
-		}
-		if byApex[apex] == nil {
-			byApex[apex] = &batch{sources: sources}
-		}
-		byApex[apex].questions = append(byApex[apex].questions, q)
-	}
-	out := make([]batch, 0, len(byApex))
-	for _, b := range byApex {
-		out = append(out, *b)
+// zonesOf gives the zones that were found.
+func zonesOf(evidence []monitor.Evidence) []resolve.Zone {
+	var out []resolve.Zone
+	for _, e := range evidence {
+		out = append(out, e.Zone)
 	}
 	return out
 }

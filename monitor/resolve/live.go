@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"maildrift/monitor/rrset"
 	"maildrift/monitor/view"
 )
 
@@ -48,5 +49,32 @@ func Fill(ctx context.Context, asker Asker, sources []*Source, book *view.Book, 
 		if len(open) == 0 || ctx.Err() != nil {
 			return
 		}
+	}
+}
+
+// FillByZone is Fill for names that may not exist yet: a question about one of the zones goes to that
+// zone's servers, so that no resolver remembers an absence; all others go to the resolvers.
+func FillByZone(ctx context.Context, asker Asker, zones []Zone, resolvers []*Source, book *view.Book, questions []view.Question) {
+	elsewhere := questions[:0:0]
+	within := map[rrset.Name][]view.Question{}
+	servers := map[rrset.Name][]*Source{}
+	for _, q := range questions {
+		apex := rrset.Name("")
+		for _, z := range zones {
+			if len(z.Servers) > 0 && z.Apex != rrset.Root && q.Name.IsAtOrBelow(z.Apex) && len(z.Apex) > len(apex) {
+				apex, servers[z.Apex] = z.Apex, z.Servers
+			}
+		}
+		if apex == "" {
+			elsewhere = append(elsewhere, q)
+			continue
+		}
+		within[apex] = append(within[apex], q)
+	}
+	for apex, qs := range within {
+		Fill(ctx, asker, servers[apex], book, qs)
+	}
+	if len(elsewhere) > 0 {
+		Fill(ctx, asker, resolvers, book, elsewhere)
 	}
 }

@@ -34,11 +34,11 @@ type Surveyor struct {
 // Look looks at a domain, asking these resolvers, the first that answers being believed. complete
 // is false if something could not be asked: then what is not found is not known to be in order.
 func (s Surveyor) Look(ctx context.Context, subject hygiene.Subject, resolvers []*resolve.Source) (findings []hygiene.Finding, complete bool) {
-	l := &look{Surveyor: s, resolvers: resolvers, zones: map[rrset.Name]resolve.Zone{}}
+	l := &look{Surveyor: s, resolvers: resolvers}
 	subject.AllowPrivate, subject.Now = s.AllowPrivate, time.Now()
 	if s.Zones != nil {
-		l.zones = s.Zones.Find(ctx, []rrset.Name{subject.Domain})
-		subject.Delegation = l.delegation(ctx, l.zones[subject.Domain])
+		l.zone = s.Zones.Find(ctx, []rrset.Name{subject.Domain})[subject.Domain]
+		subject.Delegation = l.delegation(ctx, l.zone)
 	}
 	findings = l.settle(ctx, subject)
 	sts := view.Question{Name: subject.Domain.Child("_mta-sts"), Type: rrset.TXT}
@@ -70,46 +70,15 @@ func (s Surveyor) Register(ctx context.Context, base string, registered rrset.Na
 type look struct {
 	Surveyor
 	resolvers []*resolve.Source
-	zones     map[rrset.Name]resolve.Zone
+	zone      resolve.Zone
 	book      view.Book
 }
 
 func (l *look) settle(ctx context.Context, s hygiene.Subject) (findings []hygiene.Finding) {
 	view.Settle(&l.book, func(v view.View) { findings = hygiene.Judge(v, s) }, func(qs []view.Question) {
-		for _, b := range l.batches(qs) {
-			resolve.Fill(ctx, l.Asker, b.sources, &l.book, b.questions)
-		}
+		resolve.FillByZone(ctx, l.Asker, []resolve.Zone{l.zone}, l.resolvers, &l.book, qs)
 	})
 	return findings
-}
-
-// batch is questions for the same sources.
-type batch struct {
-	sources   []*resolve.Source
-	questions []view.Question
-}
-
-// batches gives questions to the servers of the zone that they are about, if that was found, else
-// to resolvers: these would remember the absence of what may be published soon.
-func (l *look) batches(questions []view.Question) []batch {
-	byApex := map[rrset.Name]*batch{}
-	for _, q := range questions {
-		apex, sources := rrset.Name(""), l.resolvers
-		for _, z := range l.zones {
-			if len(z.Servers) > 0 && z.Apex != rrset.Root && q.Name.IsAtOrBelow(z.Apex) {
-				apex, sources = z.Apex, z.Servers
-			}
-		}
-		if byApex[apex] == nil {
-			byApex[apex] = &batch{sources: sources}
-		}
-		byApex[apex].questions = append(byApex[apex].questions, q)
-	}
-	out := make([]batch, 0, len(byApex))
-	for _, b := range byApex {
-		out = append(out, *b)
-	}
-	return out
 }
 
 // fetcher fetches from hosts that the resolvers find.

@@ -49,19 +49,13 @@ func (r spfRecord) passing() []string {
 func (r spfRecord) turnInto(other statement) ([]Change, *fault) {
 	now := other.(spfRecord)
 	changes := r.changesTo(now)
-	lost, came := missing(r.passing(), now.passing()), missing(now.passing(), r.passing())
 	var e effects
-	if len(lost) > 0 {
-		impact := Degraded
-		if now.All() == '-' {
-			impact = Rejected
-		}
-		e.add(impact, "RFC 7208 section 4.6.2", "senders of %s no longer pass SPF: the result for them is %s", quoted(strings.Join(lost, " ")), spf.ResultOf(now.All()))
-	}
-	if was, is := spf.Strictness(r.All()), spf.Strictness(now.All()); is < was {
-		e.add(Weakened, "RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spf.ResultOf(r.All()), spf.ResultOf(now.All()))
-	} else if is > was {
-		e.tighten("RFC 7208 section 5.1", "senders that are not listed got %s and now get %s", spf.ResultOf(r.All()), spf.ResultOf(now.All()))
+	r.losses(now, &e)
+	r.strangers(now, &e)
+	r.denied(now, &e)
+	var came []string
+	for _, gain := range now.Lost(r.Record) {
+		came = append(came, gain.Term)
 	}
 	if len(came) > 0 {
 		e.add(Weakened, "RFC 7208 section 4.6.2", "more senders pass SPF: %s", quoted(strings.Join(came, " ")))
@@ -70,6 +64,93 @@ func (r spfRecord) turnInto(other statement) ([]Change, *fault) {
 		return changes, e.sum(fault{reason: "the order or the qualifiers of the SPF record's terms changed", rule: "RFC 7208 section 4.6.2"})
 	}
 	return changes, e.sum(fault{reason: "terms of the SPF record changed by which nobody may send", rule: "RFC 7208 section 4.6.2"})
+}
+
+// losses adds whose mail passes no more.
+func (r spfRecord) losses(now spfRecord, e *effects) {
+	var lost []string
+	for _, l := range r.Lost(now.Record) {
+		if l.Taken == "" {
+			lost = append(lost, l.Term)
+			continue
+		}
+		e.add(Degraded, "RFC 7208 section 4.6.2", "senders of %s may no longer pass SPF, since %s now stands before it", quoted(l.Term), quoted(l.Taken))
+	}
+	if len(lost) == 0 {
+		return
+	}
+	impact := Degraded
+	if now.All() == '-' {
+		impact = Rejected
+	}
+	e.add(impact, "RFC 7208 section 4.6.2", "senders of %s no longer pass SPF: the result for them is %s", quoted(strings.Join(lost, " ")), now.otherwise())
+}
+
+// otherwise says what senders get that no term matches.
+func (r spfRecord) otherwise() string {
+	if target, ok := r.Modifier("redirect"); ok {
+		return "left to " + quoted(target)
+	}
+	return string(spf.ResultOf(r.All()))
+}
+
+// strangers adds what changed for senders that no term matches. What a redirect says about them
+// is not known here: only fail is certainly no weaker.
+func (r spfRecord) strangers(now spfRecord, e *effects) {
+	const rule = "RFC 7208 section 5.1"
+	_, wasLeft := r.Modifier("redirect")
+	_, isLeft := now.Modifier("redirect")
+	was, is := spf.Strictness(r.All()), spf.Strictness(now.All())
+	switch {
+	case wasLeft && isLeft, !wasLeft && !isLeft && was == is:
+	case wasLeft && now.All() == '-', isLeft && was <= spf.Strictness('?'), !wasLeft && !isLeft && is > was:
+		e.tighten(rule, "senders that are not listed got %s and now get %s", r.otherwise(), now.otherwise())
+	default:
+		e.add(Weakened, rule, "senders that are not listed got %s and now get %s", r.otherwise(), now.otherwise())
+	}
+}
+
+// denied adds what changed for senders that pass in neither record, and are listed in one of them.
+func (r spfRecord) denied(now spfRecord, e *effects) {
+	var weaker, stricter []string
+	was, is := r.qualifiers(), now.qualifiers()
+	for _, t := range slices.Concat(r.Mechanisms, now.Mechanisms) {
+		key := t.Key()
+		before, after := was(key), is(key)
+		switch {
+		case t.Name == "all", before == '+', after == '+', before == 0, after == 0:
+		case spf.Strictness(after) < spf.Strictness(before):
+			weaker = append(weaker, key)
+		case spf.Strictness(after) > spf.Strictness(before):
+			stricter = append(stricter, key)
+		}
+	}
+	const rule = "RFC 7208 section 4.6.2"
+	if len(weaker) > 0 {
+		e.add(Weakened, rule, "senders that do not pass are treated less strictly: %s", listed(sortedSet(weaker)))
+	}
+	if len(stricter) > 0 {
+		e.tighten(rule, "senders that do not pass are treated more strictly: %s", listed(sortedSet(stricter)))
+	}
+}
+
+// qualifiers gives what senders of a term get: by the term itself, else by all; 0 if that is
+// left to another record.
+func (r spfRecord) qualifiers() func(key string) byte {
+	of := map[string]byte{}
+	for _, t := range slices.Backward(r.Mechanisms) {
+		of[t.Key()] = t.Qualifier
+	}
+	others := r.All()
+	if _, left := r.Modifier("redirect"); left {
+		others = 0
+	}
+	return func(key string) byte {
+		if q, ok := of[key]; ok {
+			return q
+		}
+		return others
+	}
 }
 
 // keys gives all terms without qualifiers.
@@ -159,10 +240,10 @@ func (spfDialect) gone(said statement) *fault {
 }
 
 func (spfDialect) widened(was, now statement) *fault {
-	if now.(spfRecord).All() != '+' || was.(spfRecord).All() == '+' {
+	if !now.(spfRecord).Anybody() || was.(spfRecord).Anybody() {
 		return nil
 	}
-	return &fault{reason: "+all lets anybody send in the domain's name", rule: "RFC 7208 section 5.1", impact: Weakened}
+	return &fault{reason: "the SPF record lets anybody send in the domain's name (+all, or networks that hold all addresses)", rule: "RFC 7208 section 5.1", impact: Weakened}
 }
 
 // maintained judges a change in a record that somebody else keeps: its networks are

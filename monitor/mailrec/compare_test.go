@@ -350,7 +350,7 @@ func TestTagListsThatWereCaptured(t *testing.T) {
 	})
 	testPairs(t, Expectation{Kind: TLSRPT, Match: Captured}, []pair{
 		{"blanks", "v=TLSRPTv1;rua=mailto:a@x.example", "v=TLSRPTv1; rua=mailto:a@X.example ;", Same, None, ""},
-		{"another address", "v=TLSRPTv1; rua=mailto:a@x.example", "v=TLSRPTv1; rua=mailto:b@x.example", Differs, Weakened, "elsewhere"},
+		{"another address", "v=TLSRPTv1; rua=mailto:a@x.example", "v=TLSRPTv1; rua=mailto:b@x.example", Differs, Weakened, "no longer go to"},
 		{"gone", "v=TLSRPTv1; rua=mailto:a@x.example", "", Absent, Weakened, "reports"},
 	})
 	testPairs(t, Expectation{Kind: BIMI, Match: Captured}, []pair{

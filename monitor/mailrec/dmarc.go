@@ -39,6 +39,11 @@ func (p dmarcPolicy) policyOf(name string) string {
 	return p.get("p")
 }
 
+// enforces says whether the record asks for anything to be done to mail.
+func (p dmarcPolicy) enforces() bool {
+	return slices.ContainsFunc([]string{"p", "sp", "np"}, func(name string) bool { return strength(p.policyOf(name)) > 0 })
+}
+
 // percent gives pct as a number; parse has made sure that it is one.
 func (p dmarcPolicy) percent() int {
 	n, _ := strconv.Atoi(p.get("pct"))
@@ -61,7 +66,7 @@ func (p dmarcPolicy) turnInto(other statement) ([]Change, *fault) {
 		e.add(Degraded, dmarcRule, "psd changed: receivers take another domain as the organisation's")
 	}
 	for _, uris := range []string{"rua", "ruf"} {
-		if lost := missing(splitURIs(p.get(uris)), splitURIs(now.get(uris))); len(lost) > 0 {
+		if lost := missing(withoutSizes(p.get(uris)), withoutSizes(now.get(uris))); len(lost) > 0 {
 			e.add(Weakened, dmarcRule, "reports no longer go to %s (%s)", quoted(strings.Join(lost, ",")), uris)
 		}
 	}
@@ -79,14 +84,17 @@ func (p dmarcPolicy) comparePolicies(now dmarcPolicy, e *effects) {
 			e.add(Weakened, dmarcRule, "the %s was weakened: %s, was %s", name, is, was)
 		}
 	}
+	if !p.enforces() || !now.enforces() {
+		return // pct and t change what is done to mail, and there nothing is done
+	}
 	if was, is := p.percent(), now.percent(); is < was {
 		e.add(Weakened, dmarcRule, "the policy was weakened: it applies to %d %% of mail, was %d %%", is, was)
-	} else if is > was && now.get("p") != "none" {
+	} else if is > was {
 		e.tighten(dmarcRule, "the policy applies to more mail: %d %%, was %d %%", is, was)
 	}
 	if was, is := p.get("t"), now.get("t"); was == "n" && is == "y" {
 		e.add(Weakened, dmarcRule, "the policy was weakened: it is marked as a test (t=y)")
-	} else if was != is && now.get("p") != "none" {
+	} else if was != is {
 		e.tighten(dmarcRule, "the policy is no longer marked as a test: it is applied in full")
 	}
 }
@@ -189,8 +197,8 @@ var dmarcTags = []dmarcTag{
 	{"psd", "u", oneOf("y", "n", "u")},
 	{"rf", "afrf", oneOf("afrf", "iodef")},
 	{"ri", "86400", readNumber},
-	{"rua", "", readURIs},
-	{"ruf", "", readURIs},
+	{"rua", "", readReportURIs},
+	{"ruf", "", readReportURIs},
 	{"sp", "", oneOf(policies...)},
 	{"t", "n", oneOf("y", "n")},
 }
@@ -212,32 +220,57 @@ func (dmarc) parse(text string) (statement, *fault) {
 	for _, stray := range list.stray {
 		p.notes = append(p.notes, fmt.Sprintf("%s is not a tag and ignored", quoted(stray)))
 	}
+	wrong := ""
 	for _, known := range dmarcTags {
-		t := tagValue{name: known.name, value: known.byDefault}
-		if written, found := list.get(known.name); found {
-			if value, ok := known.read(written); ok {
-				t.value, t.given = value, true
-			} else {
-				p.notes = append(p.notes, fmt.Sprintf("%s is not valid and ignored", quoted(known.name+"="+written)))
-			}
-		}
+		written, found := list.get(known.name)
+		t, note := known.parse(written, found)
 		p.tags = append(p.tags, t)
+		if note != "" {
+			p.notes = append(p.notes, note)
+		}
+		if t.name == "p" && t.value == "" || note != "" && (t.name == "sp" || t.name == "np") {
+			wrong = t.name
+		}
 	}
-	return p.orNone(bad)
+	if wrong != "" {
+		return p.orNone(wrong, bad)
+	}
+	return p, nil
 }
 
-// orNone applies RFC 9989 section 4.10.1: without a valid p, a record that names
-// where reports go means p=none; any other is no DMARC record.
-func (p dmarcPolicy) orNone(bad func(string, string, ...any) (statement, *fault)) (statement, *fault) {
-	if p.get("p") != "" {
-		return p, nil
+// parse reads a tag's value, or takes its default.
+func (d dmarcTag) parse(written string, found bool) (tagValue, string) {
+	t := tagValue{name: d.name, value: d.byDefault}
+	if !found {
+		return t, ""
 	}
+	value, ok := d.read(written)
+	if !ok {
+		return t, fmt.Sprintf("%s is not valid and ignored", quoted(d.name+"="+written))
+	}
+	t.value, t.given = value, true
+	if bad := wrongURIs(written); (d.name == "rua" || d.name == "ruf") && len(bad) > 0 {
+		return t, fmt.Sprintf("%s in %s is not an address for reports (mailto:…) and ignored", listed(bad), d.name)
+	}
+	return t, ""
+}
+
+// orNone applies RFC 9989 section 4.10.1: without a valid p, or with an sp or np that is not
+// valid, a record that names where reports go means p=none; any other is no DMARC record.
+func (p dmarcPolicy) orNone(wrong string, bad func(string, string, ...any) (statement, *fault)) (statement, *fault) {
+	const rule = "RFC 9989 section 4.10.1"
 	if p.get("rua") == "" {
-		return bad("RFC 9989 section 4.10.1", "the DMARC record has no valid policy (p): receivers ignore it")
+		return bad(rule, "the DMARC record has no valid policy (%s): receivers ignore it", wrong)
 	}
-	i := slices.IndexFunc(p.tags, func(t tagValue) bool { return t.name == "p" })
-	p.tags[i].value = "none"
-	p.notes = append(p.notes, "without a valid p the policy is none")
+	for i := range p.tags {
+		switch p.tags[i].name {
+		case "p":
+			p.tags[i].value = "none"
+		case "sp", "np":
+			p.tags[i] = tagValue{name: p.tags[i].name}
+		}
+	}
+	p.notes = append(p.notes, fmt.Sprintf("without a valid %s the policy is none", wrong))
 	return p, nil
 }
 

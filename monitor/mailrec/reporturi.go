@@ -1,23 +1,56 @@
 package mailrec
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
-// readURIs reads a list of report addresses (RFC 9990, RFC 8460 section 3). Their order
-// means nothing, nor does the case of schemes and hosts; that of the rest does.
+// readURIs reads a list of report addresses (RFC 8460 section 3). Their order means nothing, nor
+// does the case of schemes and hosts; that of the rest does.
 func readURIs(s string) (string, bool) {
+	good, ok := readReportURIs(s)
+	return good, ok && len(wrongURIs(s)) == 0
+}
+
+// readReportURIs reads those addresses of a list that are right; one is enough (RFC 9989 section
+// 4.10.1).
+func readReportURIs(s string) (string, bool) {
 	var out []string
 	for uri := range strings.SplitSeq(s, ",") {
-		scheme, rest, found := strings.Cut(trimBlank(uri), ":")
-		if !found || !isTagName(scheme) || rest == "" || strings.ContainsAny(rest, " \t") {
-			return "", false
+		if good, ok := readURI(uri); ok {
+			out = append(out, good)
 		}
-		out = append(out, strings.ToLower(scheme)+":"+lowerHost(strings.ToLower(scheme), rest))
 	}
-	slices.Sort(out)
-	return strings.Join(slices.Compact(out), ","), true
+	return strings.Join(sortedSet(out), ","), len(out) > 0
+}
+
+// wrongURIs gives the others.
+func wrongURIs(s string) []string {
+	var out []string
+	for uri := range strings.SplitSeq(s, ",") {
+		if _, ok := readURI(uri); !ok {
+			out = append(out, trimBlank(uri))
+		}
+	}
+	return out
+}
+
+func readURI(s string) (string, bool) {
+	scheme, rest, found := strings.Cut(trimBlank(s), ":")
+	if !found || !isTagName(scheme) || rest == "" || strings.ContainsAny(rest, " \t") {
+		return "", false
+	}
+	scheme = strings.ToLower(scheme)
+	return scheme + ":" + lowerHost(scheme, rest), true
+}
+
+// withoutSizes gives the addresses of a list without the limits (!10m) that they had in RFC 7489
+// section 6.2 and that reporters ignore since RFC 9989.
+func withoutSizes(list string) []string {
+	uris := splitURIs(list)
+	for i, uri := range uris {
+		if at := strings.LastIndexByte(uri, '!'); at > 0 && strings.Trim(uri[at+1:], "0123456789kmgtKMGT") == "" {
+			uris[i] = uri[:at]
+		}
+	}
+	return uris
 }
 
 // lowerHost lower-cases the host of mailto:user@host and https://host/path.

@@ -13,7 +13,7 @@ type tagRecord struct {
 	wrong   *fault
 	notes   []string
 	// effect says what a changed value of a tag does.
-	effect func(name string) *fault
+	effect func(name, was, now string) *fault
 }
 
 func (r tagRecord) canonical() string { return canonicalTags(r.version, r.tags) }
@@ -28,7 +28,7 @@ func (r tagRecord) turnInto(other statement) ([]Change, *fault) {
 	}
 	why := &fault{}
 	for _, c := range changes {
-		if f := r.effect(c.Term); why.reason == "" || f.impact > why.impact {
+		if f := r.effect(c.Term, valueOf(r.tags, c.Term), valueOf(now.tags, c.Term)); why.reason == "" || f.impact > why.impact {
 			why = f
 		}
 	}
@@ -106,7 +106,7 @@ func (k mtaSTS) parse(text string) (statement, *fault) {
 	}
 	return tagRecord{
 		version: g.version, tags: []tagValue{{"id", id, true}}, notes: list.unknown("v", "id"),
-		effect: func(string) *fault {
+		effect: func(_, _, _ string) *fault {
 			return &fault{reason: "the id of the MTA-STS policy changed: senders fetch the policy again", rule: g.rule}
 		},
 	}, nil
@@ -147,8 +147,11 @@ func (k tlsRPT) parse(text string) (statement, *fault) {
 	}
 	return tagRecord{
 		version: g.version, tags: []tagValue{{"rua", rua, true}}, notes: list.unknown("v", "rua"),
-		effect: func(string) *fault {
-			return &fault{reason: "reports about TLS go elsewhere", rule: g.rule, impact: Weakened}
+		effect: func(_, was, now string) *fault {
+			if lost := missing(splitURIs(was), splitURIs(now)); len(lost) > 0 {
+				return &fault{reason: "reports about TLS no longer go to " + listed(lost), rule: g.rule, impact: Weakened}
+			}
+			return &fault{reason: "reports about TLS also go to " + listed(missing(splitURIs(now), splitURIs(was))), rule: g.rule}
 		},
 	}, nil
 }
@@ -168,6 +171,14 @@ func (bimi) widened(_, _ statement) *fault      { return nil }
 func (k bimi) several(n int) *fault             { return k.grammar().several(n, "no logo is shown") }
 func (k bimi) gone(statement) *fault            { return k.grammar().gone("no logo is shown") }
 
+// lowerURL spells an address without the case that means nothing.
+func lowerURL(s string) string {
+	if good, ok := readURI(s); ok {
+		return good
+	}
+	return s
+}
+
 func (k bimi) parse(text string) (statement, *fault) {
 	g := k.grammar()
 	list, err := g.list(text)
@@ -186,8 +197,11 @@ func (k bimi) parse(text string) (statement, *fault) {
 	}
 	r := tagRecord{
 		version: g.version, notes: list.unknown("v", "l", "a", "avp", "lps"),
-		tags: []tagValue{{"a", a, hasAuthority && a != ""}, {"l", l, true}},
-		effect: func(string) *fault {
+		tags: []tagValue{{"a", lowerURL(a), hasAuthority && a != ""}, {"l", lowerURL(l), true}},
+		effect: func(name, _, now string) *fault {
+			if name == "a" && now == "" {
+				return &fault{reason: "the logo's certificate is gone (a): receivers that want one no longer show the logo", rule: g.rule, impact: Weakened}
+			}
 			return &fault{reason: "the logo or its certificate is another one", rule: g.rule}
 		},
 	}

@@ -180,8 +180,8 @@ func judgeKey(kind, p string) (string, *fault) {
 	if kind != "rsa" && kind != "ed25519" {
 		return unusable("RFC 6376 section 3.6.1", "its type %s is unknown", quoted(kind))
 	}
-	raw, err := base64.RawStdEncoding.DecodeString(p)
-	if err != nil {
+	raw := decodeKey(p)
+	if raw == nil {
 		return unusable("RFC 6376 section 3.6.1", "p= is not base64")
 	}
 	if kind == "ed25519" {
@@ -200,6 +200,15 @@ func judgeKey(kind, p string) (string, *fault) {
 		return about, why
 	}
 	return about, nil
+}
+
+// decodeKey reads base64 with its padding or without; nil if it is none.
+func decodeKey(p string) []byte {
+	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(p, "="))
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // rsaBits gives the length of an RSA key's modulus, 0 if raw is not one. The key is a

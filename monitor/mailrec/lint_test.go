@@ -1,9 +1,11 @@
 package mailrec
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"maildrift/monitor/rrset"
 )
@@ -114,19 +116,104 @@ func TestLintOfSeveralRecords(t *testing.T) {
 			t.Errorf("%q is %s (%v), want %s", tt.records, r.State, err, tt.want)
 		}
 	}
+	if r, err := Lint("dmarc", "v=DMARC1; p=reject", strings.Repeat(";", maxRecords)); err != nil || r.State != Invalid {
+		t.Errorf("very long records are %s (%v)", r.State, err)
+	}
 	if _, err := Lint("spv", "x"); err == nil || !strings.Contains(err.Error(), "mta-sts-policy") {
 		t.Errorf("an unknown kind: %v", err)
 	}
 }
 
 func TestLintSaysWhatToWriteInstead(t *testing.T) {
-	r, _ := Lint("dmarc", "“v=DMARC1; p=reject”")
-	if len(r.Findings) != 1 {
-		t.Fatalf("%+v", r)
+	key := rsaKey(t, 2048)
+	for _, tt := range []struct{ kind, text, instead string }{
+		{"dmarc", "“v=DMARC1; p=reject”", "v=DMARC1; p=reject"},
+		{"dmarc", "v=DMARC1 p=reject", "v=DMARC1; p=reject"},
+		{"dmarc", "v=dmarc1; p=reject", "v=DMARC1; p=reject"},
+		{"dmarc", "p=reject; v=DMARC1", "v=DMARC1; p=reject"},
+		{"dmarc", "DMARC1; p=reject", "v=DMARC1; p=reject"},
+		{"dmarc", `v=DMARC1\; p=reject\;`, "v=DMARC1; p=reject;"},
+		{"dmarc", "v=DMARC1; p=rejct", ""},
+		{"dmarc", "hello", ""},
+		{"spf", " v=spf1 -all", "v=spf1 -all"},
+		{"spf", "v=spf1; a:x.example; -all", "v=spf1 a:x.example -all"},
+		{"spf", "v=spf1 include: x.example –all", "v=spf1 include:x.example -all"},
+		{"spf", "v=spf1 include:x.example, ~ all", "v=spf1 include:x.example ~all"},
+		{"spf", "v=spf1 ipv4:192.0.2.1 -ipv6:2001:db8::1 -all", "v=spf1 ip4:192.0.2.1 -ip6:2001:db8::1 -all"},
+		{"spf", "spf1 -all", "v=spf1 -all"},
+		{"spf", `"v=spf1 a" "mx -all"`, `"v=spf1 a " "mx -all"`},
+		{"spf", "v=spf1 inlcude:x.example -all", ""},
+		{"dkim", "v=dkim1; p=" + key, "v=DKIM1; p=" + key},
+		{"dkim", "k=rsa; p=" + key + "; v=DKIM1", "v=DKIM1; k=rsa; p=" + key},
+		{"dkim", key[:100] + " " + key[100:], "v=DKIM1; k=rsa; p=" + key},
+		{"dkim", `v=DKIM1\; p=` + key, "v=DKIM1; p=" + key},
+		{"dkim", "v=DKIM1; p=" + key[:200], ""},
+		{"mta-sts", "v=stsv1 id=1", "v=STSv1; id=1"},
+		{"tls-rpt", "v=TLSRPTv1 rua=mailto:a@x.example", "v=TLSRPTv1; rua=mailto:a@x.example"},
+		{"bimi", "V=BIMI1; l=https://x.example/a.svg", "v=BIMI1; l=https://x.example/a.svg"},
+	} {
+		r, err := Lint(tt.kind, tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		instead := ""
+		for _, f := range r.Findings {
+			instead += f.Instead
+		}
+		if r.Valid || instead != tt.instead {
+			t.Errorf("%s %q is %s, write %q, want %q", tt.kind, tt.text, r.State, instead, tt.instead)
+		}
 	}
-	r, _ = Lint("spf", " v=spf1 -all")
-	if r.Findings[0].Instead != "v=spf1 -all" {
-		t.Errorf("%+v", r.Findings)
+}
+
+// TestLintOfHostileRecords: what fits into an answer is judged in no time.
+func TestLintOfHostileRecords(t *testing.T) {
+	var names strings.Builder
+	for i := 0; names.Len() < 60_000; i++ {
+		fmt.Fprintf(&names, "a%d=;", i)
+	}
+	for _, text := range []string{
+		"v=DMARC1;" + names.String(), "v=DMARC1;p=none;" + names.String() + "a1=", strings.Repeat(`"`, 60_000), `"` + strings.Repeat(`\"`, 30_000),
+		"v=spf1 " + strings.Repeat("ip4:192.0.2.1 ", 4_000) + "x", "v=spf1 " + strings.Repeat("ip4:10.0.0.0/31 ", 3_900), strings.Repeat(" ,", 30_000),
+	} {
+		for _, kind := range LintKinds() {
+			begin := time.Now()
+			if _, err := Lint(kind, text); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("%s %.30q took %s", kind, text, took)
+			}
+		}
+	}
+}
+
+// TestLintRemarks has what does not make a record invalid.
+func TestLintRemarks(t *testing.T) {
+	key := rsaKey(t, 2048)
+	for _, tt := range []struct{ kind, text, says string }{
+		{"spf", "v=spf1 ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all", "hold all addresses"},
+		{"spf", "v=spf1 ip4:10.0.0.0/8 -all", "not an address of the Internet"},
+		{"spf", "v=spf1 ip4:192.0.2.1", "does not end in all"},
+		{"dkim", "p=" + key, "no v=DKIM1"},
+		{"dkim", "v=DKIM1; g=*; p=" + key, "no longer part"},
+		{"dkim", `"v=DKIM1; p=` + key + `"`, "string 1 has"},
+		{"dmarc", "v=DMARC1; p=reject; rua=mailto:a@x.example,b@x.example", "is not an address for reports"},
+		{"dmarc", "v=DMARC1; p=reject; sp=x; rua=mailto:a@x.example", "without a valid sp the policy is none"},
+		{"bimi", "v=BIMI1; l=https://x.example/a.png", "does not end in .svg"},
+		{"bimi", "v=BIMI1; l=https://x.example/a.svg", "without a certificate"},
+		{"mx", "10 mail", "without a domain"},
+		{"mx", "10 a_b.example", "underscore"},
+		{"mx", "10 a.example\n20 a.example", "there twice"},
+		{"mx", "10 a.example", "one host"},
+	} {
+		r, err := Lint(tt.kind, tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Valid || !slices.ContainsFunc(r.Findings, func(f Remark) bool { return strings.Contains(f.Text, tt.says) && f.Rule != "" }) {
+			t.Errorf("%s %q is %s: %+v, want %q with a rule", tt.kind, tt.text, r.State, r.Findings, tt.says)
+		}
 	}
 }
 
@@ -183,6 +270,12 @@ func FuzzLint(f *testing.F) {
 			t.Fatalf("%+v", r)
 		}
 		for _, f := range r.Findings {
+			if again, _ := Lint(kind, f.Instead); f.Instead != "" && !again.Valid {
+				t.Fatalf("%q instead of %q is %s: %+v", f.Instead, text, again.State, again.Findings)
+			}
+			if f.Rule == "" {
+				t.Fatalf("no rule: %+v", f)
+			}
 			if f.Severity == Error && r.State == Valid || rrset.Printable([]byte(f.Text)) != f.Text && !strings.Contains(f.Text, `\`) {
 				t.Fatalf("%+v", f)
 			}

@@ -65,9 +65,17 @@ func (l tagList) get(name string) (string, bool) {
 // twice gives the first name that appears more than once; then the whole list
 // is invalid (RFC 6376 section 3.2).
 func (l tagList) twice() string {
+	const few = 32
+	var seen map[string]bool // for lists that somebody made long; ordinary ones do without
+	if len(l.tags) > few {
+		seen = make(map[string]bool, len(l.tags))
+	}
 	for i, t := range l.tags {
-		if slices.ContainsFunc(l.tags[:i], func(o tag) bool { return o.name == t.name }) {
+		if seen[t.name] || seen == nil && slices.ContainsFunc(l.tags[:i], func(o tag) bool { return o.name == t.name }) {
 			return t.name
+		}
+		if seen != nil {
+			seen[t.name] = true
 		}
 	}
 	return ""

@@ -43,7 +43,7 @@ func (a addresses) turned(_ rrset.Set, lost, came []string) *fault {
 	case len(came) == 0:
 		f.reason = "the host no longer has the address " + listed(lost)
 	case len(lost) == 0:
-		f.reason = "the host also has the address " + listed(came)
+		f.reason, f.relation = "the host also has the address "+listed(came), Loosened
 	default:
 		f.reason = fmt.Sprintf("the host has the address %s, was %s", listed(came), listed(lost))
 	}

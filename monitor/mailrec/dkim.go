@@ -31,6 +31,9 @@ func (k dkimKey) get(n string) string { return valueOf(k.tags, n) }
 // testing says whether the domain asks verifiers not to act on failures.
 func (k dkimKey) testing() bool { return slices.Contains(strings.Split(k.get("t"), ":"), "y") }
 
+// strict says whether signatures have to be for the very domain (t=s).
+func (k dkimKey) strict() bool { return slices.Contains(strings.Split(k.get("t"), ":"), "s") }
+
 func (k dkimKey) turnInto(other statement) ([]Change, *fault) {
 	now := other.(dkimKey)
 	changes := tagChanges(k.tags, now.tags)
@@ -43,14 +46,27 @@ func (k dkimKey) turnInto(other statement) ([]Change, *fault) {
 	case k.get("p") != now.get("p"), k.get("k") != now.get("k"):
 		why := fmt.Sprintf("the public key is another one (was %s, is %s): signatures made with the old key fail", k.about, now.about)
 		return changes, &fault{reason: why, rule: rule, impact: Degraded}
-	case !k.testing() && now.testing():
-		return changes, &fault{reason: "the key is marked as a test (t=y): receivers treat mail that fails as if it were not signed", rule: rule, impact: Weakened}
-	case !strings.Contains(k.get("t"), "s") && strings.Contains(now.get("t"), "s"):
-		return changes, &fault{reason: "the key no longer covers signatures for subdomains (t=s)", rule: rule, impact: Degraded, relation: Tightened}
-	case k.testing() && !now.testing():
-		return changes, &fault{reason: "the key is no longer marked as a test (t=y): receivers act on signatures that fail", rule: rule, relation: Tightened}
 	}
-	return changes, &fault{reason: "tags of the key record changed; the key is the same", rule: rule}
+	return changes, k.flags(now).sum(fault{reason: "tags of the key record changed; the key is the same", rule: rule})
+}
+
+// flags judges what t= says for a key that stayed.
+func (k dkimKey) flags(now dkimKey) *effects {
+	const rule = "RFC 6376 section 3.6.1"
+	var e effects
+	switch {
+	case !k.testing() && now.testing():
+		e.add(Weakened, rule, "the key is marked as a test (t=y): receivers treat mail that fails as if it were not signed")
+	case k.testing() && !now.testing():
+		e.all = append(e.all, fault{reason: "the key is no longer marked as a test (t=y): receivers act on signatures that fail", rule: rule, relation: Tightened})
+	}
+	switch {
+	case !k.strict() && now.strict():
+		e.tighten(rule, "the key no longer covers signatures for subdomains (t=s)")
+	case k.strict() && !now.strict():
+		e.all = append(e.all, fault{reason: "the key now covers signatures for subdomains (no t=s)", rule: rule, relation: Loosened})
+	}
+	return &e
 }
 
 // dkim is the dialect of key records.

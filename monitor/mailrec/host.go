@@ -60,9 +60,7 @@ func (h hosts) turned(_ rrset.Set, lost, came []string) *fault {
 		f.reason = fmt.Sprintf("the %s record to %s is gone", kindLabel(h.of), listed(lost))
 	case len(lost) == 0:
 		f.reason = fmt.Sprintf("a %s record to %s came", kindLabel(h.of), listed(came))
-		if h.of != CNAME {
-			f.relation = Loosened
-		}
+		f.relation = Loosened
 	default:
 		f.reason = fmt.Sprintf("the %s record leads to %s, was %s", kindLabel(h.of), listed(came), listed(lost))
 	}

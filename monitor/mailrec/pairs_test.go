@@ -55,7 +55,9 @@ func TestPairs(t *testing.T) {
 			}
 			seen[name] = true
 			t.Run(kind+"/"+p.Is+"/"+p.Why, func(t *testing.T) {
-				got, f := Relate(k, pairSet(t, k, p.A, keys), pairSet(t, k, p.B, keys))
+				a, b := pairSet(t, k, p.A, keys), pairSet(t, k, p.B, keys)
+				mustBeConsistent(t, k, a, b)
+				got, f := Relate(k, a, b)
 				if got.String() != p.Is {
 					t.Errorf("%q became %q: %s (%s, notes %q), want %s", p.A, p.B, got, f.Reason, f.Notes, p.Is)
 				}
@@ -69,6 +71,22 @@ func TestPairs(t *testing.T) {
 		t.Errorf("%d pairs", n)
 	}
 	t.Logf("%d pairs", n)
+}
+
+// mustBeConsistent holds a pair against itself and its reverse: nothing differs from itself, what
+// says the same does so both ways, and what is stricter is not so both ways.
+func mustBeConsistent(t *testing.T, k Kind, a, b rrset.Set) {
+	t.Helper()
+	for _, set := range []rrset.Set{a, b} {
+		if r, f := Relate(k, set, set); r != Identical {
+			t.Errorf("%v differs from itself: %s, %s", set.Lines(), r, f.Reason)
+		}
+	}
+	there, _ := Relate(k, a, b)
+	back, f := Relate(k, b, a)
+	if (there == Identical) != (back == Identical) || there == Tightened && back == Tightened {
+		t.Errorf("%v became %v: %s, and back: %s (%s)", a.Lines(), b.Lines(), there, back, f.Reason)
+	}
 }
 
 // pairKeys are what stands in braces in the corpus.

@@ -17,7 +17,8 @@ const (
 	Identical Relation = iota
 	// Cosmetic says something else on which no receiver acts.
 	Cosmetic
-	// Tightened lets pass whoever passed, and treats others more strictly.
+	// Tightened lets pass whoever passed, and treats others more strictly; or what receivers could
+	// not use works now.
 	Tightened
 	// Loosened lets pass whoever passed, and protects less: others can more easily send or get the
 	// domain's mail, or nobody reports any more.
@@ -49,8 +50,11 @@ func (r *Relation) UnmarshalText(b []byte) error {
 func Relate(k Kind, a, b rrset.Set) (Relation, Finding) {
 	e := Expectation{Kind: k, Match: Captured, AllowInvalid: true}
 	was := e.Select(a)
+	if was.Empty() && e.Select(b).Empty() {
+		return Identical, Finding{Class: Same, Seen: was} // there was no such record, and there is none
+	}
 	f := e.Compare(was, b)
-	if f.Class == Same && len(f.Notes) > 0 && !slices.Equal(f.Notes, e.Compare(was, a).Notes) {
+	if f.Class == Same && !slices.Equal(f.Notes, e.Compare(was, a).Notes) {
 		f.Relation = Cosmetic // nothing that is watched changed, but something did
 	}
 	return f.Relation, f

@@ -130,6 +130,10 @@ func rawText(exact []string) string {
 	return strings.Join(trimmed, "\x00")
 }
 
+// unusable says whether records are there and receivers can do nothing with them, though somebody
+// meant them to.
+func (r reading) unusable() bool { return r.fault != nil && !r.fault.deliberate }
+
 func (d single) check(e Expectation, set rrset.Set) Finding {
 	seen := d.selects(e, set)
 	r := d.read(seen)
@@ -170,11 +174,19 @@ func (d single) compare(e Expectation, baseline, set rrset.Set) Finding {
 	f := Finding{Seen: seen, Meaning: now.meaning, Notes: now.remarks()}
 	switch {
 	case seen.Empty():
-		return f.absent(d.explainAbsence(set, base.said))
+		f = f.absent(d.explainAbsence(set, base.said))
+		if base.unusable() {
+			f.Relation = Cosmetic
+		}
+		return f
 	case now.meaning == base.meaning, d.isWanted(e, now):
 		return f
 	case now.fault != nil:
-		return f.differs(now.fault, d.changes(base, now))
+		f = f.differs(now.fault, d.changes(base, now))
+		if base.fault != nil {
+			f.Relation = Cosmetic // it did not work before either
+		}
+		return f
 	}
 	changes, why := d.difference(base, now)
 	switch e.Match {
@@ -294,8 +306,10 @@ func (d single) explainAbsence(set rrset.Set, was statement) *fault {
 
 // difference compares two readings of which the second is usable.
 func (d single) difference(base, now reading) ([]Change, *fault) {
-	if base.said == nil {
-		return d.changes(base, now), &fault{reason: "what was verified could not be used by receivers; the record now is valid and says something else"}
+	if base.said == nil || base.unusable() {
+		return d.changes(base, now), &fault{
+			reason: "what was verified could not be used by receivers; the record now is valid and says something else", relation: Tightened,
+		}
 	}
 	return base.said.turnInto(now.said)
 }

@@ -39,11 +39,6 @@ func (p dmarcPolicy) policyOf(name string) string {
 	return p.get("p")
 }
 
-// enforces says whether the record asks for anything to be done to mail.
-func (p dmarcPolicy) enforces() bool {
-	return slices.ContainsFunc([]string{"p", "sp", "np"}, func(name string) bool { return strength(p.policyOf(name)) > 0 })
-}
-
 // percent gives pct as a number; parse has made sure that it is one.
 func (p dmarcPolicy) percent() int {
 	n, _ := strconv.Atoi(p.get("pct"))
@@ -73,30 +68,58 @@ func (p dmarcPolicy) turnInto(other statement) ([]Change, *fault) {
 	return changes, e.sum(fault{reason: "tags of the DMARC record changed that do not change what receivers do with mail", rule: dmarcRule})
 }
 
-// comparePolicies judges what happens to mail that does not pass.
+// comparePolicies judges what happens to mail that does not pass. A tag that changed without
+// any receiver doing anything else is left out.
 func (p dmarcPolicy) comparePolicies(now dmarcPolicy, e *effects) {
+	weaker, stricter := p.treatment().comparedWith(now.treatment())
 	for _, policy := range []string{"p", "sp", "np"} {
 		was, is := p.policyOf(policy), now.policyOf(policy)
 		name := map[string]string{"p": "policy", "sp": "policy for subdomains", "np": "policy for names that do not exist"}[policy]
-		if strength(is) > strength(was) {
+		if strength(is) > strength(was) && stricter {
 			e.tighten(dmarcRule, "the %s became stricter: %s, was %s", name, is, was)
-		} else if strength(is) < strength(was) {
+		} else if strength(is) < strength(was) && weaker {
 			e.add(Weakened, dmarcRule, "the %s was weakened: %s, was %s", name, is, was)
 		}
 	}
-	if !p.enforces() || !now.enforces() {
-		return // pct and t change what is done to mail, and there nothing is done
-	}
-	if was, is := p.percent(), now.percent(); is < was {
+	if was, is := p.percent(), now.percent(); is < was && weaker {
 		e.add(Weakened, dmarcRule, "the policy was weakened: it applies to %d %% of mail, was %d %%", is, was)
-	} else if is > was {
+	} else if is > was && stricter {
 		e.tighten(dmarcRule, "the policy applies to more mail: %d %%, was %d %%", is, was)
 	}
-	if was, is := p.get("t"), now.get("t"); was == "n" && is == "y" {
+	if was, is := p.get("t"), now.get("t"); was == "n" && is == "y" && weaker {
 		e.add(Weakened, dmarcRule, "the policy was weakened: it is marked as a test (t=y)")
-	} else if was != is {
+	} else if was == "y" && is == "n" && stricter {
 		e.tighten(dmarcRule, "the policy is no longer marked as a test: it is applied in full")
 	}
+}
+
+// treatment is how strictly mail that does not pass is treated, in percent of a step from none over
+// quarantine to reject: by receivers that follow RFC 7489 and know p, sp and pct, and by those that
+// follow RFC 9989 and know p, sp, np and t.
+type treatment [5]int
+
+func (p dmarcPolicy) treatment() treatment {
+	sampled := func(name string) int { // RFC 7489 section 6.6.4: the rest gets one step less
+		level := strength(p.policyOf(name))
+		return p.percent()*level + (100-p.percent())*max(level-1, 0)
+	}
+	tested := func(name string) int { // RFC 9989 section 4.7: all gets one step less
+		level := strength(p.policyOf(name))
+		if p.get("t") == "y" {
+			level = max(level-1, 0)
+		}
+		return 100 * level
+	}
+	return treatment{sampled("p"), sampled("sp"), tested("p"), tested("sp"), tested("np")}
+}
+
+// comparedWith says whether some mail is treated less strictly now, and whether some is more.
+func (t treatment) comparedWith(now treatment) (weaker, stricter bool) {
+	for i := range t {
+		weaker = weaker || now[i] < t[i]
+		stricter = stricter || now[i] > t[i]
+	}
+	return weaker, stricter
 }
 
 // dmarc is the dialect of policy records.

@@ -28,6 +28,9 @@ func FuzzParse(f *testing.F) {
 		if err != nil || again.String() != r.String() {
 			t.Fatalf("%q prints as %q, which reads as %q (%v)", s, r, again, err)
 		}
+		if lost := r.Lost(again); len(lost) > 0 {
+			t.Fatalf("%q lost %+v to itself", s, lost)
+		}
 	})
 }
 

@@ -182,8 +182,11 @@ func (d *diagnostician) caseOf(e monitor.Evidence, r checkResult) diagnose.Case 
 	if !ok || heard.Stand == judge.Good {
 		heard, ok = e.FirstHeard()
 	}
-	if ok {
+	switch {
+	case ok:
 		c.Answer = heard.Seen()
+	case len(e.Heard) > 0:
+		c.Answer = e.Heard[0].Seen() // a failure: nobody gave evidence
 	}
 	return c
 }

@@ -161,6 +161,9 @@ func judgeDomains(evidence []monitor.Evidence, results []checkResult) map[string
 				}
 			}
 		}
+		if slices.ContainsFunc(at, func(i int) bool { return results[i].Status == "unknown" && weighs(results[i].Kind) }) {
+			continue // what receivers do is not known when the records are not
+		}
 		v := &checkVerdict{Verdict: verdict.Judge(verdict.FromRecords(rrset.Name(domain), most))}
 		for op, readings := range operators {
 			seen := verdict.Judge(verdict.FromRecords(rrset.Name(domain), readings))
@@ -174,6 +177,11 @@ func judgeDomains(evidence []monitor.Evidence, results []checkResult) map[string
 		out[domain] = v
 	}
 	return out
+}
+
+// weighs says whether a verdict rests on records of a kind.
+func weighs(k mailrec.Kind) bool {
+	return k == mailrec.SPF || k == mailrec.DKIM || k == mailrec.DMARC
 }
 
 func readingOf(e monitor.Evidence, r checkResult) verdict.Reading {

@@ -39,7 +39,7 @@ Without --ip, reads the record and all that it refers to: who may send, how many
 of the ten DNS lookups each branch costs, and what makes receivers give up.
 
 Exit code 0 if it could be evaluated, whatever the result; without --ip, 1 if
-receivers give up on the record; 2 for bad usage.`,
+receivers give up on the record and 3 if it could not be read; 2 for bad usage.`,
 		Example: `  maildrift spf example.com
   maildrift spf example.com --ip 192.0.2.1 --mail-from alice@example.com --helo mx.example.com
   maildrift spf example.com --ip 2001:db8::1 --resolver 127.0.0.1:5300 --format json`,
@@ -155,7 +155,11 @@ func (f *spfFlags) explore(out io.Writer, domain string, settle func(func(view.V
 		p.spfTree(t)
 		err = p.err
 	}
-	if err == nil && t.Problem != "" {
+	switch {
+	case err != nil:
+	case t.Temporary:
+		return &exitError{code: exitUnknown}
+	case t.Problem != "":
 		return &exitError{code: exitProblems}
 	}
 	return err

@@ -143,6 +143,8 @@ func TestSPFCommand(t *testing.T) {
 		expect(t, 0, "usable  2 of 10 DNS lookups\n  shop.example  lookups 2, own 1\n", "")
 	command(t, "spf", "broken.example", "--resolver", server).
 		expect(t, 1, "receivers give up  gone.example does not exist\n", "")
+	command(t, "spf", "shop.example", "--resolver", "127.0.0.1:1", "--timeout", "1s").
+		expect(t, 3, "could not be read", "")
 	command(t, "spf", "shop.example", "--resolver", server, "--format", "json").
 		expect(t, 0, `"198.51.100.0/24"`, "")
 	command(t, "spf", "shop.example", "--ip", "300.1.1.1").expect(t, 2, "", `--ip "300.1.1.1" is not an IP address`)

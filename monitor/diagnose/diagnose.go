@@ -114,6 +114,11 @@ func (x *exam) unexplained() Diagnosis {
 			fmt.Sprintf("A %s record stands at %s, but it is not the wanted one.", x.kind(), x.Name),
 			"Compare it letter by letter with the one below, and replace it"+x.where()+".", append(quoted(x.seen()), x.reason()...)...)
 	}
+	if x.Answer.Status == view.Failed {
+		d := x.diagnosis(NotAnswered, Likely, fmt.Sprintf("Nobody that was asked about %s answered: whether the record is there is not known.", x.Name),
+			"Look again later. If it stays so, look at the network here, and at the zone's name servers.", x.reason()...)
+		return d.publishing(nil)
+	}
 	d := x.diagnosis(NotPublished, Likely,
 		fmt.Sprintf("There is no such record: %s is neither at %s nor at any name where it might be by mistake.", article(x.kind()), x.Name),
 		"Publish it"+x.where()+", and look whether it was saved."+x.memory(), x.nothingAround()...)

@@ -254,6 +254,15 @@ func TestNameAboveIsDenied(t *testing.T) {
 	}
 }
 
+func TestNothingIsSaidWhenNobodyAnswers(t *testing.T) {
+	c := dkim()
+	c.Answer = view.Answer{Status: view.Failed, Detail: "timeout"}
+	got := diagnose.Diagnose(c, view.Func(func(view.Question) view.Answer { return view.Answer{Status: view.Failed} }))
+	if got[0].Cause != diagnose.NotAnswered || len(got[0].Publish) != 0 || !strings.Contains(got[0].Sentence, "is not known") {
+		t.Error(summary(got))
+	}
+}
+
 func TestNoCauseIsMadeUp(t *testing.T) {
 	const d = "notice.shop.example"
 	everywhere := []string{"v=spf1 -all"}

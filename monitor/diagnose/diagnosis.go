@@ -108,6 +108,7 @@ const (
 // Causes that remain when none of the others is found.
 const (
 	NotPublished Cause = "not-published"
+	NotAnswered  Cause = "not-answered"
 	WrongValue   Cause = "wrong-value"
 )
 

@@ -169,8 +169,10 @@ func (e *Engine) refreshShared(ctx context.Context) error {
 		}
 	}
 	for _, name := range sortedKeys(e.shared) {
-		if _, ok := shared[name]; !ok {
-			e.planRemoval(RecordID{name, SharedKey}, &batch, time.Now(), "no registered domain rests on it any more", "")
+		// One that was found by a reload and is gone again before it was looked at has no state yet.
+		id := RecordID{name, SharedKey}
+		if _, ok := shared[name]; !ok && e.states[id] != nil {
+			e.planRemoval(id, &batch, time.Now(), "no registered domain rests on it any more", "")
 		}
 	}
 	e.mu.Unlock()

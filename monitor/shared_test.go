@@ -204,6 +204,24 @@ func TestAnIncludeThatIsARegisteredDomainsOwnRecordIsWatchedOnce(t *testing.T) {
 	})
 }
 
+func TestASharedRecordThatComesAndGoesBeforeItIsLookedAt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer h.stop()
+		h.world.set(t, apex, rrset.TXT, spfText)
+		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
+		h.engine.mu.Lock()
+		h.engine.shared = map[rrset.Name]*Domain{"ghost.test": {Name: "ghost.test", Shared: &Shared{}}}
+		h.engine.mu.Unlock()
+		if err := h.engine.refreshShared(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if snap := h.engine.Snapshot(); len(snap.Shared) != 1 || snap.Shared[0].Name != include {
+			t.Errorf("%v", snap.Shared)
+		}
+	})
+}
+
 func TestAnIncludeThatNeverWasThereCallsNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := newHouse(t, testSettings())

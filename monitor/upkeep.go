@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
@@ -27,6 +29,8 @@ const (
 	// upkeepAgain is after how long a domain is looked at again whose findings changed: nothing is told
 	// on a first sight, nor taken back.
 	upkeepAgain = 15 * time.Minute
+	// upkeepTogether is how many are looked at side by side: most of a look is waiting.
+	upkeepTogether = 8
 	// upkeepAtOnce bounds how many domains are looked at in one go.
 	upkeepAtOnce = 200
 )
@@ -147,14 +151,17 @@ func (e *Engine) keepUp(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		var looks errgroup.Group
+		looks.SetLimit(upkeepTogether)
 		for _, d := range e.dueForUpkeep(time.Now()) {
-			if err := e.lookAt(ctx, d); err != nil && ctx.Err() == nil {
-				e.log.Error("what a domain stands on could not be kept", "domain", d.Name, "err", err)
-			}
-			if ctx.Err() != nil {
-				return
-			}
+			looks.Go(func() error {
+				if err := e.lookAt(ctx, d); err != nil && ctx.Err() == nil {
+					e.log.Error("what a domain stands on could not be kept", "domain", d.Name, "err", err)
+				}
+				return nil
+			})
 		}
+		_ = looks.Wait() // each has said what went wrong
 	}
 }
 
@@ -186,13 +193,28 @@ func (e *Engine) upkeepDue(d *Domain, every time.Duration) time.Time {
 	u, ok := e.upkeep[d.Name]
 	switch {
 	case !ok:
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(d.Name))
-		return d.Registered.Add(every/2 + time.Duration(h.Sum64()%uint64(every/2+1))) //nolint:gosec // not negative
+		return d.Registered.Add(every/2 + time.Duration(hashOf(d.Name)%uint64(every/2+1))) //nolint:gosec // not negative
 	case u.Again:
 		return u.At.Add(min(every, upkeepAgain))
 	}
 	return u.At.Add(every)
+}
+
+// hashOf spreads names.
+func hashOf(n rrset.Name) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(n))
+	return h.Sum64()
+}
+
+// turned begins a list of resolvers at another one for each domain, so that one does not get all
+// questions.
+func turned(resolvers []*resolve.Source, name rrset.Name) []*resolve.Source {
+	if len(resolvers) == 0 {
+		return nil
+	}
+	at := int(hashOf(name) % uint64(len(resolvers)))
+	return slices.Concat(resolvers[at:], resolvers[:at])
 }
 
 // lookAt looks at one domain and keeps what it finds.
@@ -206,7 +228,7 @@ func (e *Engine) lookAt(ctx context.Context, d *Domain) error {
 	if d.Spec.MailFrom != "" {
 		subject.MailFrom, _ = rrset.ParseName(d.Spec.MailFrom)
 	}
-	findings, complete := e.o.Surveyor.Look(ctx, subject, settings.Groups[d.Schedule()].Resolvers)
+	findings, complete := e.o.Surveyor.Look(ctx, subject, turned(settings.Groups[d.Schedule()].Resolvers, d.Name))
 	if ctx.Err() != nil {
 		return fmt.Errorf("look at %s: %w", d.Name, ctx.Err())
 	}

@@ -35,10 +35,9 @@ const (
 	upkeepAtOnce = 200
 )
 
-// Surveyor looks at what a domain's mail stands on. complete is false if something could not be
-// asked: then what is not found is not known to be in order.
+// Surveyor looks at what a domain's mail stands on.
 type Surveyor interface {
-	Look(ctx context.Context, s hygiene.Subject, resolvers []*resolve.Source) (findings []hygiene.Finding, complete bool)
+	Look(ctx context.Context, s hygiene.Subject, resolvers []*resolve.Source) hygiene.Survey
 }
 
 // Upkeep is what a domain's mail stands on, as it was found last.
@@ -51,6 +50,8 @@ type Upkeep struct {
 	Confirmed []Confirmed       `json:"confirmed,omitempty"`
 	// Again says that the last look changed something that is not confirmed yet.
 	Again bool `json:"again,omitempty"`
+	// Known is the MTA-STS policy under its id.
+	Known *hygiene.KnownPolicy `json:"known_policy,omitempty"`
 	// Incident is the alert that is open; nil if none is.
 	Incident *Incident `json:"incident,omitempty"`
 }
@@ -71,9 +72,9 @@ func sameFinding(a hygiene.Finding) func(hygiene.Finding) bool {
 }
 
 // after gives the state after another look.
-func (u Upkeep) after(findings []hygiene.Finding, complete bool, now time.Time) Upkeep {
-	next := Upkeep{Domain: u.Domain, At: now, Seen: findings, Incident: u.Incident}
-	for _, f := range findings {
+func (u Upkeep) after(s hygiene.Survey, now time.Time) Upkeep {
+	next := Upkeep{Domain: u.Domain, At: now, Seen: s.Findings, Known: s.Known, Incident: u.Incident}
+	for _, f := range s.Findings {
 		counts := slices.ContainsFunc(u.Confirmed, func(c Confirmed) bool { return sameFinding(f)(c.Finding) })
 		if counts || slices.ContainsFunc(u.Seen, sameFinding(f)) {
 			next.Confirmed = append(next.Confirmed, Confirmed{Finding: f})
@@ -82,15 +83,15 @@ func (u Upkeep) after(findings []hygiene.Finding, complete bool, now time.Time) 
 		}
 	}
 	for _, c := range u.Confirmed {
-		if slices.ContainsFunc(findings, sameFinding(c.Finding)) {
+		if slices.ContainsFunc(s.Findings, sameFinding(c.Finding)) {
 			continue
 		}
-		if c.Missed++; complete {
+		if c.Missed++; s.Complete {
 			c.Missed++
 		}
 		if c.Missed < forgetAt {
 			next.Confirmed = append(next.Confirmed, c)
-			next.Again = next.Again || complete
+			next.Again = next.Again || s.Complete
 		}
 	}
 	return next
@@ -228,7 +229,12 @@ func (e *Engine) lookAt(ctx context.Context, d *Domain) error {
 	if d.Spec.MailFrom != "" {
 		subject.MailFrom, _ = rrset.ParseName(d.Spec.MailFrom)
 	}
-	findings, complete := e.o.Surveyor.Look(ctx, subject, turned(settings.Groups[d.Schedule()].Resolvers, d.Name))
+	e.mu.Lock()
+	if u, ok := e.upkeep[d.Name]; ok {
+		subject.Known = u.Known
+	}
+	e.mu.Unlock()
+	survey := e.o.Surveyor.Look(ctx, subject, turned(settings.Groups[d.Schedule()].Resolvers, d.Name))
 	if ctx.Err() != nil {
 		return fmt.Errorf("look at %s: %w", d.Name, ctx.Err())
 	}
@@ -240,7 +246,7 @@ func (e *Engine) lookAt(ctx context.Context, d *Domain) error {
 		if u, ok := e.upkeep[d.Name]; ok {
 			had = *u
 		}
-		next := had.after(findings, complete, now)
+		next := had.after(survey, now)
 		batch.Incidents = append(batch.Incidents, next.incidents(d, now)...)
 		batch.Upkeep = append(batch.Upkeep, next)
 		return nil

@@ -23,11 +23,11 @@ type surveys struct {
 	subject  hygiene.Subject
 }
 
-func (s *surveys) Look(_ context.Context, subject hygiene.Subject, _ []*resolve.Source) ([]hygiene.Finding, bool) {
+func (s *surveys) Look(_ context.Context, subject hygiene.Subject, _ []*resolve.Source) hygiene.Survey {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looks, s.subject = append(s.looks, time.Now()), subject
-	return slices.Clone(s.findings), !s.blocked
+	return hygiene.Survey{Findings: slices.Clone(s.findings), Complete: !s.blocked, Known: &hygiene.KnownPolicy{ID: "1", Text: "known"}}
 }
 
 func (s *surveys) set(blocked bool, findings ...hygiene.Finding) {
@@ -78,7 +78,7 @@ func TestUpkeepTellsOnlyWhatIsSeenTwice(t *testing.T) {
 		if i := h.pager.lastTold(atRisk); i.Value != "warning" || len(i.Facts.Hygiene) != 1 || i.Facts.Hygiene[0].ID != "ns_lame" {
 			t.Errorf("%+v", i)
 		}
-		if s.subject.MailFrom != "bounce.shop.test" || len(s.subject.Addresses) != 1 {
+		if s.subject.Known == nil || s.subject.MailFrom != "bounce.shop.test" || len(s.subject.Addresses) != 1 {
 			t.Errorf("looked at %+v", s.subject)
 		}
 		// In order again: seen twice as well, a quarter of an hour apart.

@@ -359,7 +359,7 @@ func newAsking(cfg *config.Config) *asking {
 }
 
 // Look implements monitor.Surveyor.
-func (n *network) Look(ctx context.Context, s hygiene.Subject, resolvers []*resolve.Source) ([]hygiene.Finding, bool) {
+func (n *network) Look(ctx context.Context, s hygiene.Subject, resolvers []*resolve.Source) hygiene.Survey {
 	return n.current().survey.Look(ctx, s, resolvers)
 }
 

@@ -55,7 +55,7 @@ func (f *checkFlags) dive(ctx context.Context, s survey.Surveyor, resolvers []*r
 		if f.deep.rdap != "" {
 			subject.Registration = s.Register(ctx, f.deep.rdap, mailrec.Registrable(subject.Domain), resolvers)
 		}
-		results[i].Hygiene, _ = s.Look(ctx, subject, resolvers)
+		results[i].Hygiene = s.Look(ctx, subject, resolvers).Findings
 	}
 	return nil
 }

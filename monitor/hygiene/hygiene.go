@@ -79,6 +79,8 @@ type Subject struct {
 	AllowPrivate bool
 	// Policy is the MTA-STS policy file; nil if it was not fetched.
 	Policy *Policy
+	// Known is the policy that was fetched when its id was first seen; nil if none was.
+	Known *KnownPolicy
 	// Delegation is what the zone's servers say of it; nil if they were not asked.
 	Delegation *Delegation
 	// Registration is what the registry says; nil if it was not asked.
@@ -92,6 +94,32 @@ type Policy struct {
 	Text string
 	// Problem says why there is none.
 	Problem string
+}
+
+// Survey is one look at a domain.
+type Survey struct {
+	Findings []Finding
+	// Complete is false if something could not be asked: then what is not found is not known to be in
+	// order.
+	Complete bool
+	// Known is the MTA-STS policy to be known at the next look.
+	Known *KnownPolicy
+}
+
+// KnownPolicy is a policy file under the id that announced it. Senders that have it fetch it again
+// only when the id is another one.
+type KnownPolicy struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+}
+
+// Learn gives what is to be known from now on: the policy under a new id, else what was known.
+func (k *KnownPolicy) Learn(record string, p *Policy) *KnownPolicy {
+	id := mailrec.STSPolicyID(record)
+	if p == nil || p.Problem != "" || id == "" || k != nil && k.ID == id {
+		return k
+	}
+	return &KnownPolicy{ID: id, Text: p.Text}
 }
 
 // Judge gives all findings, the worst first. Answers that the view does not have yet are left

@@ -114,6 +114,14 @@ func TestRules(t *testing.T) {
 			"a policy that is none", healthy("_mta-sts.shop.example TXT", "v=STSv1; id=1", "_smtp._tls.shop.example TXT", "v=TLSRPTv1; rua=mailto:a@shop.example"),
 			Subject{Policy: &Policy{Text: "<html>"}}, "sts_policy_invalid",
 		},
+		{
+			"a policy that changed under its id", healthy("_mta-sts.shop.example TXT", "v=STSv1; id=1", "_smtp._tls.shop.example TXT", "v=TLSRPTv1; rua=mailto:a@shop.example"),
+			Subject{Policy: enforce, Known: &KnownPolicy{ID: "1", Text: "another"}}, "sts_id_stale",
+		},
+		{
+			"and one whose id changed too", healthy("_mta-sts.shop.example TXT", "v=STSv1; id=2", "_smtp._tls.shop.example TXT", "v=TLSRPTv1; rua=mailto:a@shop.example"),
+			Subject{Policy: enforce, Known: &KnownPolicy{ID: "1", Text: "another"}}, "",
+		},
 		{"no MTA-STS record, so no policy counts", healthy(), Subject{Policy: &Policy{Problem: "404"}}, ""},
 		{"a usable TLSA record", healthy("_25._tcp.mx.shop.example TLSA", "\x03\x01\x01"+digest), Subject{}, ""},
 		{"a TLSA record for browsers", healthy("_25._tcp.mx.shop.example TLSA", "\x01\x01\x01"+digest), Subject{}, "tlsa_none_usable tlsa_unusable"},
@@ -245,6 +253,27 @@ func TestSignatures(t *testing.T) {
 				t.Errorf("found %s, want %s\n%+v", got, tt.want, findings)
 			}
 		})
+	}
+}
+
+func TestAPolicyIsKnownByItsID(t *testing.T) {
+	first := (*KnownPolicy)(nil).Learn("v=STSv1; id=1", &Policy{Text: "a"})
+	if first == nil || *first != (KnownPolicy{"1", "a"}) {
+		t.Fatalf("%+v", first)
+	}
+	for _, tt := range []struct {
+		record string
+		policy *Policy
+		want   KnownPolicy
+	}{
+		{"v=STSv1; id=1", &Policy{Text: "b"}, KnownPolicy{"1", "a"}},
+		{"v=STSv1; id=2", &Policy{Text: "b"}, KnownPolicy{"2", "b"}},
+		{"v=STSv1; id=2", &Policy{Problem: "404"}, KnownPolicy{"1", "a"}},
+		{"", nil, KnownPolicy{"1", "a"}},
+	} {
+		if got := first.Learn(tt.record, tt.policy); *got != tt.want {
+			t.Errorf("%q: %+v, want %+v", tt.record, *got, tt.want)
+		}
 	}
 }
 

@@ -28,6 +28,10 @@ func (j *judgement) transport() {
 			"the record names a policy that cannot be fetched: %s", problem)
 		return
 	}
+	if k := j.subject.Known; k != nil && k.ID == mailrec.STSPolicyID(record) && k.Text != j.subject.Policy.Text {
+		j.say("sts_id_stale", Warning, mailrec.Degraded, "_mta-sts."+string(j.subject.Domain)+" TXT", "RFC 8461 section 3.1", "Change the record's id.",
+			"the policy file changed and the record's id %q did not: senders keep to the old policy until it ends", k.ID)
+	}
 	p, err := mailrec.ParseSTSPolicy(j.subject.Policy.Text)
 	if err != nil {
 		j.say("sts_policy_invalid", Warning, mailrec.Weakened, at, "RFC 8461 section 3.2", "Mend the policy file and change the record's id.", "the policy is invalid: %s", err)

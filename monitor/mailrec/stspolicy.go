@@ -91,6 +91,15 @@ func (p *STSPolicy) settle(fields map[string]string) error {
 	return nil
 }
 
+// STSPolicyID gives the id of an MTA-STS record (RFC 8461 section 3.1); empty if it is none.
+func STSPolicyID(record string) string {
+	if !(mtaSTS{}).is([]byte(record)) {
+		return ""
+	}
+	id, _ := parseTags(record).get("id")
+	return id
+}
+
 // Allows says whether an exchange matches the policy (RFC 8461 section 4.1): a pattern's * stands
 // for exactly one label.
 func (p STSPolicy) Allows(host rrset.Name) bool {

@@ -31,16 +31,15 @@ type Surveyor struct {
 	AllowPrivate bool
 }
 
-// Look looks at a domain, asking these resolvers, the first that answers being believed. complete
-// is false if something could not be asked: then what is not found is not known to be in order.
-func (s Surveyor) Look(ctx context.Context, subject hygiene.Subject, resolvers []*resolve.Source) (findings []hygiene.Finding, complete bool) {
+// Look looks at a domain, asking these resolvers, the first that answers being believed.
+func (s Surveyor) Look(ctx context.Context, subject hygiene.Subject, resolvers []*resolve.Source) hygiene.Survey {
 	l := &look{Surveyor: s, resolvers: resolvers}
 	subject.AllowPrivate, subject.Now = s.AllowPrivate, time.Now()
 	if s.Zones != nil {
 		l.zone = s.Zones.Find(ctx, []rrset.Name{subject.Domain})[subject.Domain]
 		subject.Delegation = l.delegation(ctx, l.zone)
 	}
-	findings = l.settle(ctx, subject)
+	out := hygiene.Survey{Findings: l.settle(ctx, subject), Known: subject.Known}
 	sts := view.Question{Name: subject.Domain.Child("_mta-sts"), Type: rrset.TXT}
 	if a := l.book.Look(sts); a.Status == view.Found && subject.Policy == nil {
 		subject.Policy = &hygiene.Policy{}
@@ -48,9 +47,13 @@ func (s Surveyor) Look(ctx context.Context, subject hygiene.Subject, resolvers [
 		if subject.Policy.Text, err = l.fetcher().STSPolicy(ctx, subject.Domain); err != nil {
 			subject.Policy.Problem = err.Error()
 		}
-		findings = l.settle(ctx, subject)
+		out.Findings = l.settle(ctx, subject)
+		if texts := a.Set.Texts(); len(texts) == 1 {
+			out.Known = subject.Known.Learn(string(texts[0]), subject.Policy)
+		}
 	}
-	return findings, l.book.Complete() && ctx.Err() == nil
+	out.Complete = l.book.Complete() && ctx.Err() == nil
+	return out
 }
 
 // Register asks a registry's RDAP server about a domain; base is its URL.

@@ -44,12 +44,12 @@ func lab(t *testing.T) (*dnslab.Lab, survey.Surveyor, []*resolve.Source) {
 }
 
 func look(s survey.Surveyor, sources []*resolve.Source) (ids []string, complete bool) {
-	findings, complete := s.Look(context.Background(), hygiene.Subject{Domain: "shop.example"}, sources)
-	for _, f := range findings {
+	found := s.Look(context.Background(), hygiene.Subject{Domain: "shop.example"}, sources)
+	for _, f := range found.Findings {
 		ids = append(ids, f.ID)
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids), complete
+	return slices.Compact(ids), found.Complete
 }
 
 func TestLook(t *testing.T) {

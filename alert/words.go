@@ -138,6 +138,10 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	set("deadline", deadline(f))
 	set("effect", effect(i))
 	set("receivers", rulings(f))
+	if x := f.Explanation; x != nil {
+		set("cause", rrset.Printable([]byte(x.Cause)))
+		set("fix", rrset.Printable([]byte(x.Fix)))
+	}
 	set("affects", affected(f))
 	set("publish", publish(f))
 	if i.Why != "" {
@@ -147,6 +151,7 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	out["description"] = description(out["summary"], [][2]string{
 		{"Record", out["owner"]}, {"Since", out["since"]}, {"Change", out["change"]}, {"Was", out["old"]},
 		{"Is now", cmp.Or(out["new"], nothing(i))}, {"Why it matters", out["effect"]}, {"Receivers", out["receivers"]}, {"Domains", out["affects"]},
+		{"Cause", out["cause"]}, {"To do", out["fix"]},
 		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]},
 		{"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
 	})

@@ -75,6 +75,9 @@ func incidents(t *testing.T) []monitor.Incident {
 	split.Facts.Decision.Authority = judge.AuthoritySplit
 	overdue := lostInclude(t)
 	overdue.Name, overdue.Value, overdue.Facts.Waiting = monitor.AlertOverdue, "", 48*time.Hour
+	overdue.Facts.Explanation = &monitor.Explanation{
+		Cause: "The record was published at notice.example.com.example.com instead.", Fix: `Type "notice" as host.`,
+	}
 	overdue.Facts.Was, overdue.Facts.Stage = rrset.Set{}, judge.NoStage
 	overdue.Facts.Publish = []monitor.PublishLine{{Name: "notice.example.com", Type: rrset.TXT, Value: "v=spf1 include:spf1.dm.aliyun.com -all"}}
 	shared := missing

@@ -35,6 +35,8 @@ type Options struct {
 	// Heart and Meter may be nil.
 	Heart Heart
 	Meter Meter
+	// Explainer finds out why records are not there; nil leaves that undone.
+	Explainer Explainer
 	// Surveyor looks at what domains' mail stands on; nil leaves that undone.
 	Surveyor Surveyor
 	Logger   *slog.Logger

@@ -309,8 +309,9 @@ type house struct {
 	pager   *pager
 	engine  *Engine
 	stop    func()
-	// surveyor may be nil.
-	surveyor Surveyor
+	// surveyor and explainer may be nil.
+	surveyor  Surveyor
+	explainer Explainer
 }
 
 const (
@@ -368,7 +369,7 @@ func (h *house) start(settings Settings, configured ...*Domain) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e, err := New(ctx, Options{
 		Asker: h.world, Authorities: h.world, Journal: h.journal, Notifier: h.pager,
-		Presets: testPresets(h.t), Logger: slog.New(slog.DiscardHandler), Surveyor: h.surveyor,
+		Presets: testPresets(h.t), Logger: slog.New(slog.DiscardHandler), Surveyor: h.surveyor, Explainer: h.explainer,
 	}, h.journal.memory(), settings, configured)
 	if err != nil {
 		h.t.Fatal(err)

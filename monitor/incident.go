@@ -58,6 +58,9 @@ func (j *job) incidents(now time.Time) []Incident {
 		if len(j.rulings) == 0 {
 			updated.Facts.Rulings = open.Facts.Rulings
 		}
+		if j.explanation == nil {
+			updated.Facts.Explanation = open.Facts.Explanation
+		}
 		j.state.Incident = &updated
 		out = append(out, updated)
 	}
@@ -84,6 +87,7 @@ func (j *job) facts(now time.Time) Facts {
 		Was: j.state.Baseline, Is: j.state.Seen, Finding: j.state.Finding,
 		Stage: j.state.Stage, Decision: j.evidence.Decision, Votes: j.evidence.Votes(),
 		Deadline: j.state.Deadline, LastDeadline: j.state.LastDeadline, Publish: r.Publish, Rulings: j.rulings,
+		Explanation: j.explanation,
 	}
 	if shared := j.subject.Domain.Shared; shared != nil {
 		f.Affects, f.Examples = shared.Count, shared.Examples

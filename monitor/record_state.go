@@ -109,6 +109,8 @@ type Facts struct {
 	Examples []rrset.Name `json:"examples,omitempty"`
 	// Rulings are what receivers do worse now than with what was verified.
 	Rulings []verdict.Ruling `json:"rulings,omitempty"`
+	// Explanation is why the record is not there; nil if nobody found out.
+	Explanation *Explanation `json:"explanation,omitempty"`
 	// Hygiene is what is wrong with what the domain's mail stands on.
 	Hygiene []hygiene.Finding `json:"hygiene,omitempty"`
 	// Waiting is how long an overdue record has been waited for.

@@ -26,6 +26,7 @@ type job struct {
 	evidence    Evidence
 	transitions []Transition
 	rulings     []verdict.Ruling
+	explanation *Explanation
 	again       judge.Again
 	// turned says that a verified, holding record went bad in this sweep.
 	turned bool
@@ -170,6 +171,7 @@ func (sw *sweep) run(ctx context.Context) error {
 	}
 	sw.inherit(ctx)
 	sw.doubt()
+	sw.explain(ctx)
 	return nil
 }
 

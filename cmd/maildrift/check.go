@@ -122,7 +122,7 @@ func (f *checkFlags) look(ctx context.Context, args []string) ([]monitor.Evidenc
 	client := resolve.NewClient(resolve.Options{Timeout: f.timeout})
 	defer client.Close()
 	inquiry := &monitor.Inquiry{Asker: client, Rules: judge.Rules{MinOperators: min(2, operators(sources))}}
-	why := diagnostician{asker: client, resolvers: sources, flags: f}
+	why := diagnostician{asker: client, resolvers: sources}
 	if f.authority {
 		why.zones = resolve.NewDelegations(client, sources, resolve.DelegationOptions{Port: f.port, AllowPrivate: f.private})
 		inquiry.Authorities = why.zones

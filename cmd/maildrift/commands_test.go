@@ -289,6 +289,8 @@ func TestDemo(t *testing.T) {
 		"notice.shop.example. TXT v=spf1 include:spf1.dm.aliyun.com -all",
 		"CALLED  SPF record of notice.shop.example has changed",
 		"CALLED  DKIM (aliyun-cn-hangzhou) record of notice.shop.example is gone",
+		"cause     There is no such record",
+		"receivers Gmail: rejected with 550 5.7",
 		"CALLED  maildrift cannot see",
 		"ALL CLEAR  SPF record",
 	} {

@@ -90,7 +90,7 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
 		Asker: d.network, Authorities: d.network, Journal: d.store, Logger: d.log, Meter: d.metrics, Heart: d.heart,
-		Surveyor: d.network,
+		Surveyor: d.network, Explainer: d.network,
 		Notifier: alert.NewNotifier(d.alerts, alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks}, time.Now()),
 	}, memory, settings(cfg), cfg.Domains)
 	if err != nil {

@@ -317,7 +317,7 @@ func (p *play) notified(n note) {
 	if n.Status == "resolved" {
 		return
 	}
-	for _, key := range []string{"change", "effect", "receivers", "seen_by", "deadline", "publish"} {
+	for _, key := range []string{"change", "cause", "effect", "receivers", "seen_by", "deadline", "publish"} {
 		if v := n.Annotations[key]; v != "" {
 			p.quote("%-9s %s", strings.ReplaceAll(key, "_", " "), strings.ReplaceAll(v, "\n", "; "))
 		}

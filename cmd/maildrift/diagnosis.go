@@ -30,7 +30,6 @@ type diagnostician struct {
 	asker     resolve.Asker
 	zones     *resolve.Delegations // nil when the zones' own servers are not asked
 	resolvers []*resolve.Source
-	flags     *checkFlags
 }
 
 // explain puts a diagnosis into each result that is not good.
@@ -182,6 +181,9 @@ func (d *diagnostician) caseOf(e monitor.Evidence, r checkResult) diagnose.Case 
 	if !ok || heard.Stand == judge.Good {
 		heard, ok = e.FirstHeard()
 	}
+	if e.Subject.Verified {
+		c.Baseline = e.Subject.Baseline
+	}
 	switch {
 	case ok:
 		c.Answer = heard.Seen()
@@ -221,20 +223,20 @@ func hostsOf(servers []*resolve.Source) []rrset.Name {
 // variants gives the same record for the other values that the preset's parameters may have.
 func (d *diagnostician) variants(s monitor.Subject) []diagnose.Variant {
 	presets, err := loadPresets()
-	if err != nil || d.flags.preset == "" {
+	if err != nil || s.Domain.Spec.Service == "" {
 		return nil
 	}
-	p, err := presets.Get(d.flags.preset)
+	p, err := presets.Get(s.Domain.Spec.Service)
 	if err != nil {
 		return nil
 	}
 	var out []diagnose.Variant
 	for _, q := range p.Params {
 		for _, value := range slices.Concat(q.Values, examples(q)) {
-			if value == d.flags.params[q.Name] {
+			if value == s.Domain.Spec.Params[q.Name] {
 				continue
 			}
-			params := maps.Clone(d.flags.params)
+			params := maps.Clone(s.Domain.Spec.Params)
 			if params == nil {
 				params = map[string]string{}
 			}
@@ -302,4 +304,26 @@ func entryLine(host string, fields []diagnose.Field) string {
 		parts[i] = f.Label + ": " + f.Value
 	}
 	return host + ": " + strings.Join(parts, ", ")
+}
+
+// Explain implements monitor.Explainer.
+func (n *network) Explain(ctx context.Context, evidence []monitor.Evidence) []monitor.Explanation {
+	now := n.current()
+	d := diagnostician{asker: now.client, resolvers: evidence[0].Subject.Resolvers}
+	if now.survey.Zones != nil {
+		d.zones = now.zones
+	}
+	results := make([]checkResult, len(evidence))
+	for i, e := range evidence {
+		results[i] = newCheckResult(e)
+	}
+	d.explain(ctx, evidence, results)
+	out := make([]monitor.Explanation, len(evidence))
+	for i, r := range results {
+		if r.Diagnosis != nil && len(r.Diagnosis.Causes) > 0 {
+			best := r.Diagnosis.Causes[0]
+			out[i] = monitor.Explanation{Cause: best.Sentence, Fix: best.Fix}
+		}
+	}
+	return out
 }

@@ -9,6 +9,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
+	"maildrift/monitor/verdict"
 )
 
 // Incident is an alert that is open, or was.
@@ -38,6 +39,14 @@ type Incident struct {
 	LastDeadline time.Time             `json:"last_deadline,omitzero"`
 	Publish      []monitor.PublishLine `json:"publish,omitempty"`
 	Reason       string                `json:"reason,omitempty" doc:"What keeps the monitor itself from seeing"`
+	// Rulings are what receivers do worse; Cause why a record is not there and Fix what to do about that.
+	Rulings []verdict.Ruling `json:"rulings,omitempty" doc:"What receivers do worse now than with what was verified"`
+	Cause   string           `json:"cause,omitempty" doc:"Why the record is not there, as far as could be found out"`
+	Fix     string           `json:"fix,omitempty" doc:"What to do about the cause"`
+	// Affects is how many domains rest on a record that nobody registered, Risks what a domain's mail stands
+	// on that fails.
+	Affects int    `json:"affects,omitempty" doc:"Registered domains that rest on the record"`
+	Risks   []Risk `json:"risks,omitempty" doc:"What the domain's mail stands on that fails"`
 }
 
 // IncidentOf gives an incident.
@@ -50,8 +59,15 @@ func IncidentOf(i monitor.Incident) Incident {
 		Was: DataOf(f.Was), Is: DataOf(f.Is), Finding: findingOf(f.Finding),
 		Stage: f.Stage, Decision: f.Decision, Votes: votesOf(f.Votes),
 		Deadline: f.Deadline.UTC(), LastDeadline: f.LastDeadline.UTC(), Publish: f.Publish, Reason: f.Reason,
+		Rulings: f.Rulings, Affects: f.Affects,
 	}
-	if i.ID != (monitor.RecordID{}) {
+	if x := f.Explanation; x != nil {
+		out.Cause, out.Fix = printable(x.Cause), printable(x.Fix)
+	}
+	if len(f.Hygiene) > 0 {
+		out.Risks = risksOf(f.Hygiene)
+	}
+	if i.ID != (monitor.RecordID{}) && i.Name != monitor.AlertAtRisk {
 		out.Kind, out.Type = f.Kind.String(), f.Type.String()
 	}
 	return out

@@ -66,6 +66,10 @@ func (a Alert) export(now time.Time) (*amalert.Alert, error) {
 			out.EndsAt = out.StartsAt.Add(farEnd)
 		}
 	}
+	// An end before the start is a clock that was set back in between: the end counts.
+	if out.EndsAt.Before(out.StartsAt) {
+		out.EndsAt = out.StartsAt
+	}
 	if err := out.Validate(); err != nil {
 		return nil, fmt.Errorf("alert %q: %w", a.Labels[model.AlertNameLabel], err)
 	}

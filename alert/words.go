@@ -352,6 +352,11 @@ func stage(i monitor.Incident) string {
 		}
 		return "most resolvers see it: receivers do too"
 	case judge.Recovering:
+		if a := i.Facts.Decision.Authority; a == judge.AuthoritySplit {
+			return "part of the zone's own servers have the verified record again"
+		} else if a != judge.AuthorityGood {
+			return "part of the resolvers have the verified record again"
+		}
 		if last := i.Facts.LastDeadline; !last.IsZero() {
 			return "mended at the zone's own servers; caches have it again by " + utc(last)
 		}
@@ -403,6 +408,9 @@ func effectOf(impact mailrec.Impact) string {
 func publish(f monitor.Facts) string {
 	if f.Affects > 0 {
 		return "It is not yours to publish: ask whoever keeps it. Until it is back, take its include out of your own SPF records, or list their networks there."
+	}
+	if !f.Is.Empty() && f.Is.Equal(f.Was) {
+		return "" // it is there; what is wrong is elsewhere
 	}
 	var out []string
 	verified := f.Was.Lines()

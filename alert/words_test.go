@@ -163,3 +163,13 @@ func TestF131HostileBytesAreInert(t *testing.T) {
 		}
 	}
 }
+
+// A clock that is set back must neither lose an all-clear nor keep the engine from taking the others.
+func TestAnEndBeforeItsStartIsTaken(t *testing.T) {
+	i := lostInclude(t)
+	i.Closed = i.Opened.Add(-time.Hour)
+	out, err := words.Alert(i).export(noon.Add(time.Hour))
+	if err != nil || !out.ResolvedAt(noon.Add(time.Hour)) {
+		t.Errorf("%+v, %v", out, err)
+	}
+}

@@ -22,7 +22,7 @@ import (
 
 // closedFor is how long an ended incident is told again, so that its end
 // survives a restart of whoever is told.
-const closedFor = time.Hour
+const closedFor = 24 * time.Hour
 
 // Options are what an Engine stands on.
 type Options struct {
@@ -70,6 +70,8 @@ type Engine struct {
 	// commits serialises transactions with their effect on memory.
 	commits    sync.Mutex
 	generation atomic.Uint64
+	// rechecking says that a recheck runs: the next one waits for it.
+	rechecking atomic.Bool
 	// delivering says whether the notifier took the incidents last time.
 	delivering atomic.Bool
 	cached     atomic.Pointer[Snapshot]
@@ -143,6 +145,12 @@ func (e *Engine) Apply(ctx context.Context, settings Settings, configured []*Dom
 	}
 	e.mu.Lock()
 	e.settings, e.domains = &settings, domains
+	for name := range e.next {
+		if _, ok := settings.Groups[name]; !ok {
+			delete(e.next, name)
+			delete(e.sweeps, name)
+		}
+	}
 	e.applyBatch(batch)
 	e.shared = sharedBy(e.domains, e.states)
 	e.mu.Unlock()
@@ -268,6 +276,9 @@ func sameExpectation(a, b mailrec.Expectation) bool {
 // planRemoval forgets a record. The caller holds mu.
 func (e *Engine) planRemoval(id RecordID, batch *Batch, now time.Time, why, by string) {
 	state := e.states[id]
+	if state == nil {
+		return // it was never begun
+	}
 	batch.Removed = append(batch.Removed, id)
 	if state.Incident != nil {
 		batch.Incidents = append(batch.Incidents, closeIncident(*state.Incident, now, "removed"))
@@ -294,10 +305,14 @@ func (e *Engine) applyBatch(b Batch) {
 	for i := range b.States {
 		e.states[b.States[i].ID] = &b.States[i]
 	}
+	removed := map[RecordID]bool{}
 	for _, id := range b.Removed {
 		delete(e.states, id)
 		delete(e.votes, id)
-		maps.DeleteFunc(e.lastSeen, func(k seenKey, _ rrset.Hash) bool { return k.id == id })
+		removed[id] = true
+	}
+	if len(removed) > 0 {
+		maps.DeleteFunc(e.lastSeen, func(k seenKey, _ rrset.Hash) bool { return removed[k.id] })
 	}
 	for i := range b.Upkeep {
 		e.upkeep[b.Upkeep[i].Domain] = &b.Upkeep[i]
@@ -468,7 +483,7 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 		if !ok {
 			return fmt.Errorf("record %s: %w", id, ErrNotFound)
 		}
-		if s.Verdict != judge.Drifted || s.Seen.Empty() {
+		if s.Verdict != judge.Drifted || s.Seen.Empty() || s.Stage == judge.Recovering {
 			return fmt.Errorf("record %s is %s: %w", id, s.Verdict, ErrNothingToAccept)
 		}
 		next := *s

@@ -213,7 +213,14 @@ func (b *Batch) setSelf(self SelfState, now time.Time) {
 		reason := self.BlindGroups[sortedKeys(self.BlindGroups)[0]]
 		self.Blind = &Incident{Name: AlertBlind, Opened: now, Facts: Facts{Reason: reason}}
 		b.Incidents = append(b.Incidents, *self.Blind)
-	case len(self.BlindGroups) == 0 && self.Blind != nil:
+	case len(self.BlindGroups) > 0:
+		if reason := self.BlindGroups[sortedKeys(self.BlindGroups)[0]]; reason != self.Blind.Facts.Reason {
+			updated := *self.Blind
+			updated.Facts.Reason = reason
+			self.Blind = &updated
+			b.Incidents = append(b.Incidents, updated)
+		}
+	case self.Blind != nil:
 		b.Incidents = append(b.Incidents, closeIncident(*self.Blind, now, "recovered"))
 		self.Blind = nil
 	}

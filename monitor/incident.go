@@ -55,6 +55,8 @@ func (j *job) incidents(now time.Time) []Incident {
 	case j.newsFor(open):
 		updated := *open
 		updated.Facts = j.facts(now)
+		// They are labels of the alert, by which it is known: an edit of the domain must not make it another.
+		updated.Facts.Labels, updated.Facts.Service = open.Facts.Labels, open.Facts.Service
 		if len(j.rulings) == 0 {
 			updated.Facts.Rulings = open.Facts.Rulings
 		}
@@ -70,10 +72,13 @@ func (j *job) incidents(now time.Time) []Incident {
 // newsFor says whether an open incident has something new to tell: another
 // stage, another count of operators, another deadline.
 func (j *job) newsFor(open *Incident) bool {
+	f := open.Facts
+	if j.state.Phase == judge.Overdue {
+		return !f.Is.Equal(j.state.Seen) || f.Finding.Reason != j.state.Finding.Reason
+	}
 	if len(j.evidence.Heard) == 0 || j.evidence.Decision.Verdict == judge.Blind {
 		return false
 	}
-	f := open.Facts
 	d := j.evidence.Decision
 	return f.Stage != j.state.Stage || f.Decision.Wrong != d.Wrong || f.Decision.Heard != d.Heard ||
 		f.Decision.Authority != d.Authority || !f.Deadline.Equal(j.state.Deadline)
@@ -100,6 +105,9 @@ func (j *job) facts(now time.Time) Facts {
 
 func closeIncident(i Incident, now time.Time, why string) Incident {
 	i.Closed, i.Why = now, why
+	if now.Before(i.Opened) {
+		i.Closed = i.Opened // the clock was set back
+	}
 	return i
 }
 
@@ -139,6 +147,14 @@ func (e *Engine) keepTelling(ctx context.Context) {
 func (e *Engine) toTell(now time.Time) []Incident {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for i := range e.closed {
+		if c := &e.closed[i]; c.Closed.After(now) { // the clock was ahead when it ended
+			c.Closed = now
+			if c.Opened.After(now) {
+				c.Opened = now
+			}
+		}
+	}
 	e.closed = slices.DeleteFunc(e.closed, func(i Incident) bool { return now.Sub(i.Closed) > closedFor })
 	return append(slices.Clone(e.closed), e.openIncidents()...)
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"strings"
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
@@ -9,6 +10,9 @@ import (
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/view"
 )
+
+// inherited stands between what is wrong with a record and what applies instead.
+const inherited = "; instead, "
 
 // inherit finds, for DMARC records that are not there or cannot be used, what receivers apply
 // instead: the policy of a domain above (RFC 9989 section 4.10). A record that is gone may be
@@ -41,7 +45,8 @@ func (sw *sweep) inherit(ctx context.Context) {
 	for i, j := range heirs {
 		if p := policies[i]; !p.Temporary {
 			j.state.Inherited = p.Applied
-			j.state.Finding.Reason += "; " + p.String()
+			reason, _, _ := strings.Cut(j.state.Finding.Reason, inherited)
+			j.state.Finding.Reason = reason + inherited + p.String()
 			for i := range j.transitions {
 				j.transitions[i].Finding.Reason = j.state.Finding.Reason
 			}

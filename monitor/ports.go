@@ -82,9 +82,8 @@ func (s SelfState) with(group, reason string, gated bool, now time.Time) SelfSta
 	if _, ok := s.Gates[group]; gated && !ok {
 		s.Gates[group] = now
 	}
-	if !gated {
-		delete(s.Gates, group)
-	}
+	// A sweep that was not relied on for another reason says nothing about the gate: only a good one ends
+	// the wait, or what is held back would never be believed.
 	return s.reckoned()
 }
 

@@ -62,7 +62,7 @@ func (e *Engine) keepTime(ctx context.Context, settings *Settings) {
 	for name, group := range settings.Groups {
 		clock.Schedule(group.Schedule, cron.FuncJob(func() { e.startSweep(name) }))
 	}
-	e.noteNext(settings, sortedKeys(settings.Groups)...)
+	e.keepNext(settings)
 	clock.Start()
 	defer func() { <-clock.Stop().Done() }()
 
@@ -83,11 +83,33 @@ func (e *Engine) keepTime(ctx context.Context, settings *Settings) {
 				return
 			}
 		case <-look.C:
-			e.catchUp(settings)
+			if e.catchUp(settings) {
+				return // the clock was set back: all waits were reckoned from a time to come
+			}
 		case <-recheck:
-			e.background(e.recheck)
+			if e.rechecking.CompareAndSwap(false, true) {
+				e.background(func(ctx context.Context) {
+					defer e.rechecking.Store(false)
+					e.recheck(ctx)
+				})
+			}
 		}
 	}
+}
+
+// keepNext writes down when the groups are due next, but never later than was written down already: a
+// reload must not put off an interval that has begun.
+func (e *Engine) keepNext(settings *Settings) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now().Round(0)
+	for name, group := range settings.Groups {
+		next := group.Schedule.Next(now).Round(0)
+		if had, ok := e.next[name]; !ok || next.Before(had) {
+			e.next[name] = next
+		}
+	}
+	e.generation.Add(1)
 }
 
 // noteNext writes down when the groups are due next, by the wall clock.
@@ -102,26 +124,37 @@ func (e *Engine) noteNext(settings *Settings, groups ...string) {
 }
 
 // catchUp starts the sweeps that were due while the machine slept: one each,
-// however many were missed.
-func (e *Engine) catchUp(settings *Settings) {
+// however many were missed. It says whether the clock was set back instead, so that a sweep
+// waits for a time that is later than it should be.
+func (e *Engine) catchUp(settings *Settings) (setBack bool) {
 	now := time.Now().Round(0)
 	e.mu.Lock()
 	var late []string
 	for name, due := range e.next {
-		if _, ok := settings.Groups[name]; ok && now.Sub(due) > lookEvery && !e.sweeping[name] {
+		group, ok := settings.Groups[name]
+		if !ok {
+			continue
+		}
+		if now.Sub(due) > lookEvery && !e.sweeping[name] {
 			late = append(late, name)
 		}
+		setBack = setBack || group.Schedule.Next(now).Add(lookEvery).Before(due)
 	}
 	e.mu.Unlock()
 	for _, name := range late {
 		e.log.Warn("sweep was missed, catching up", "group", name)
 		e.startSweep(name)
 	}
+	return setBack
 }
 
 // startSweep begins a sweep of a group in the background, unless one runs.
 func (e *Engine) startSweep(name string) {
-	e.noteNext(e.currentSettings(), name)
+	settings := e.currentSettings()
+	if _, ok := settings.Groups[name]; !ok {
+		return // a reload has taken the group away
+	}
+	e.noteNext(settings, name)
 	e.mu.Lock()
 	if e.sweeping[name] {
 		e.mu.Unlock()

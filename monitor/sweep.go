@@ -305,13 +305,13 @@ func (j *job) remember(before judge.Position) {
 			j.state.OldTTL = heard.TTL
 		}
 		j.follow(heard, ok)
+	case j.state.Stage == judge.Recovering:
+		j.state.Deadline, j.state.LastDeadline = time.Time{}, j.evidence.Mended()
 	case d.Verdict == j.state.Verdict && d.Meaning == j.state.Meaning && ok:
 		j.state.Seen, j.state.Finding = heard.Finding.Seen, heard.Finding
 		j.rememberDeadline()
 	case d.Verdict == judge.Disagreeing && j.state.Verdict == judge.Disagreeing && d.Bogus > 0:
 		j.state.Seen, j.state.Finding = rrset.Set{}, bogusFinding()
-	case j.state.Stage == judge.Recovering:
-		j.state.Deadline, j.state.LastDeadline = time.Time{}, j.evidence.Mended()
 	}
 }
 

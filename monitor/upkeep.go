@@ -133,6 +133,7 @@ func (u *Upkeep) incidents(d *Domain, now time.Time) []Incident {
 		return out
 	default:
 		updated := *u.Incident
+		facts.Labels, facts.Service = u.Incident.Facts.Labels, u.Incident.Facts.Service
 		updated.Facts = facts
 		u.Incident = &updated
 	}

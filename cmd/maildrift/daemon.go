@@ -200,8 +200,9 @@ func (d *daemon) close() {
 func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 	defer d.close()
 	// Alertmanager must have all alerts before it speaks, see package alert.
+	// What it does not take comes again every minute; one bad alert must not keep the daemon from starting.
 	if err := d.engine.Tell(ctx); err != nil {
-		return fmt.Errorf("hand over the open alerts: %w", err)
+		d.log.Error("not all open alerts were taken", "err", err)
 	}
 	server := web.NewServer(d.cfg.Listen, d.handler)
 	g, ctx := errgroup.WithContext(ctx)

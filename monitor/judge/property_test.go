@@ -163,11 +163,17 @@ func TestPropertyNoTransitionWithoutConfirmation(t *testing.T) {
 		var last Decision
 		for range rapid.IntRange(1, 30).Draw(t, "rounds") {
 			d := Decide(drawTally(t), rules)
-			if d.Verdict != Blind {
-				if d.Verdict != last.Verdict || d.Meaning != last.Meaning {
-					run = 0
-				}
+			// What is lost is lost, whatever stands there instead; blindness in between confirms nothing.
+			same := d.Verdict == last.Verdict && d.Meaning == last.Meaning || d.Verdict.Lost() && last.Verdict.Lost()
+			switch {
+			case d.Verdict != Blind && same:
 				run++
+			case d.Verdict != Blind:
+				run = 1
+			case last.Verdict != Disagreeing:
+				run = 0
+			}
+			if d.Verdict != Blind {
 				last = d
 			}
 			next, moves, _ := Step(s, d, now, rules)

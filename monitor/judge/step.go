@@ -79,6 +79,10 @@ func Step(s State, d Decision, now time.Time, rules Rules) (State, []Transition,
 		if s.BlindSince.IsZero() {
 			s.BlindSince = now
 		}
+		// What was seen before does not confirm what is seen after; a disagreement only has to last.
+		if s.Suspicion.Verdict != Disagreeing {
+			s.Suspicion = Suspicion{}
+		}
 		return s, nil, Again{}
 	}
 	s.BlindSince = time.Time{}
@@ -130,18 +134,25 @@ func inRecovery(s State, d Decision) Decision {
 // moved on, which is worth history and an annotation but no confirmation.
 func stay(s State, d Decision, now time.Time) (State, []Transition, Again) {
 	s.Suspicion = Suspicion{}
+	s.FromAuthority = s.FromAuthority || s.Verdict.Lost() && d.Authority == AuthorityWrong
 	if s.Stage == d.Stage {
 		return s, nil, Again{}
 	}
 	from := s.Position()
 	s.Stage = d.Stage
-	s.FromAuthority = s.FromAuthority || d.Authority == AuthorityWrong
 	return s, []Transition{{From: from, To: s.Position(), At: now}}, Again{}
 }
 
 // suspect counts sightings of a change and applies it once it is settled.
 func suspect(s State, d Decision, now time.Time, rules Rules, apply func(State) State) (State, []Transition, Again) {
-	if !s.Suspicion.of(d) {
+	switch {
+	case s.Suspicion.First.After(now): // the clock was ahead
+		s.Suspicion = Suspicion{Verdict: d.Verdict, Meaning: d.Meaning, First: now}
+	case s.Suspicion.of(d):
+	case !s.Verdict.Lost() && s.Suspicion.Verdict.Lost() && s.Suspicion.Sightings > 0 && d.Verdict.Lost():
+		// Gone is gone, even if something else stands there at every look.
+		s.Suspicion.Verdict, s.Suspicion.Meaning = d.Verdict, d.Meaning
+	default:
 		s.Suspicion = Suspicion{Verdict: d.Verdict, Meaning: d.Meaning, First: now}
 	}
 	s.Suspicion.Sightings++

@@ -181,3 +181,28 @@ func TestAskingAgainWithOtherRules(t *testing.T) {
 		t.Errorf("a disagreement that only has to last is left to the next sweep: %+v, %v", again, moves)
 	}
 }
+
+func TestAClockThatWasAheadDoesNotDelayConfirmation(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := State{Phase: Verified, Verdict: Holding, Suspicion: Suspicion{Verdict: Missing, Sightings: 2, First: now.Add(365 * 24 * time.Hour)}}
+	s, moves, again := Step(s, Decision{Verdict: Missing, Stage: AtAuthority, Authority: AuthorityWrong}, now, DefaultRules())
+	if len(moves) != 0 || s.Suspicion.Sightings != 1 || !s.Suspicion.First.Equal(now) || again.At.After(now) {
+		t.Errorf("%+v, %v, %+v", s.Suspicion, moves, again)
+	}
+}
+
+func TestWhatIsLostIsLostWhateverStandsThereInstead(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := State{Phase: Verified, Verdict: Holding}
+	var moves []Transition
+	for i := range 4 {
+		s, moves, _ = Step(s, Decision{Verdict: Drifted, Stage: AtAuthority, Authority: AuthorityWrong, Meaning: rrset.Hash{byte(i)}}, now, DefaultRules())
+		if len(moves) > 0 {
+			break
+		}
+		now = now.Add(time.Minute)
+	}
+	if s.Verdict != Drifted {
+		t.Errorf("four looks, each at something else, left it %s", s.Verdict)
+	}
+}

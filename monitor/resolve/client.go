@@ -20,6 +20,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/time/rate"
+
+	"maildrift/monitor/rrset"
 )
 
 // Options of a Client; the zero value is ready for use.
@@ -41,6 +43,8 @@ const (
 	// downAfter is how many questions in a row a source may leave unanswered before the
 	// rest of a batch is not sent to it.
 	downAfter = 8
+	// givenUp marks a resolver that did not even answer for the root.
+	givenUp = 1 << 20
 )
 
 // Client asks sources over the network. It implements Asker.
@@ -170,13 +174,14 @@ func (c *Client) askSource(ctx context.Context, queries []Query, emit func(Obser
 		return
 	}
 	var silent atomic.Int32
+	var probing sync.Mutex
 	work := make(chan Query)
 	var wg sync.WaitGroup
 	for range min(cap(l.window), len(queries)) {
 		wg.Go(func() {
 			for q := range work {
 				o := Observation{Source: q.Source, Question: q.Question, Outcome: Timeout, Detail: "not asked: it answered none of the questions before"}
-				if silent.Load() < downAfter {
+				if silent.Load() < downAfter || q.Source.Role == Recursive && c.lives(ctx, l, q.Source, &probing, &silent) {
 					o = c.askOne(ctx, l, q)
 				}
 				if o.Outcome == Timeout || o.Outcome == Network {
@@ -196,6 +201,24 @@ func (c *Client) askSource(ctx context.Context, queries []Query, emit func(Obser
 	}
 	close(work)
 	wg.Wait()
+}
+
+// lives asks a resolver that has been silent for the root's servers, which every resolver knows: it
+// may be slow only for zones whose own servers are dead, and those of one domain must not blind
+// it for the others. One asks for all; silent is set back if it lives.
+func (c *Client) lives(ctx context.Context, l *lane, s *Source, probing *sync.Mutex, silent *atomic.Int32) bool {
+	probing.Lock()
+	defer probing.Unlock()
+	if n := silent.Load(); n < downAfter || n >= givenUp {
+		return n < downAfter
+	}
+	o := c.askOne(ctx, l, Query{Source: s, Question: Question{Name: rrset.Root, Type: rrset.NS}})
+	if o.Outcome == Timeout || o.Outcome == Network {
+		silent.Store(givenUp)
+		return false
+	}
+	silent.Store(0)
+	return true
 }
 
 // askOne asks one question with its retry at the source's other address.

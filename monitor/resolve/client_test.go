@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -550,6 +551,39 @@ func TestADeadSourceIsGivenUpAndAskedAgainNextTime(t *testing.T) {
 	slow.Timeout = 10 * time.Second
 	if o := ask(t, c, Query{Source: &slow, Question: shopTXT}); o.Outcome != Answered {
 		t.Errorf("back again, but %s (%s)", o.Outcome, o.Detail)
+	}
+}
+
+// A resolver is slow for zones whose servers are dead, and answers all else.
+func TestDeadZonesDoNotBlindAResolverForOthers(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		name := q.Question[0].Name
+		if strings.Contains(name, "dead") {
+			return // as resolvers do for a zone whose servers are silent: no answer within two seconds
+		}
+		m := answerTo(t, q, name+` 300 IN TXT "v=spf1 -all"`)
+		reply(pack(t, m))
+	}})
+	c := NewClient(Options{Timeout: 300 * time.Millisecond})
+	defer c.Close()
+	var qs []Query
+	src := s.source(Recursive)
+	for i := range 24 {
+		qs = append(qs, Query{Source: src, Question: Question{rrset.Name(fmt.Sprintf("r%d.dead.test", i)), rrset.TXT}})
+	}
+	for i := range 60 {
+		qs = append(qs, Query{Source: src, Question: Question{rrset.Name(fmt.Sprintf("d%d.live.test", i)), rrset.TXT}})
+	}
+	live := 0
+	c.Ask(context.Background(), qs, func(o Observation) {
+		if strings.Contains(string(o.Question.Name), "live") {
+			if o.Outcome == Answered {
+				live++
+			}
+		}
+	})
+	if live < 60 {
+		t.Errorf("%d of 60 questions about live zones were answered", live)
 	}
 }
 

@@ -92,9 +92,13 @@ type Domain struct {
 	Registered time.Time
 	// Records are sorted by key.
 	Records []Record
+	// Pauses are the times for which nothing new is told about it.
+	Pauses []Pause
 	// Shared is set for a record that others' records rest on and that nobody registered; nil
 	// for registered domains.
 	Shared *Shared
+	// written is the domain as it was written down, before what came at run time; nil if nothing did.
+	written *Domain
 }
 
 // Schedule gives the domain's schedule group.

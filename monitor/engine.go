@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,13 +172,21 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 				d.Origin.File, d.Origin.Line, d.Name, d.Name))
 			continue
 		}
-		domains[d.Name] = d
+		amended, err := d.amend(e.stored[d.Name])
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s:%d: %w", d.Origin.File, d.Origin.Line, err))
+			continue
+		}
+		domains[d.Name] = amended
 	}
 	for name, had := range e.stored {
 		if had.Spec == nil {
 			continue
 		}
 		d, err := had.Spec.Resolve(e.presets(&settings))
+		if err == nil {
+			d, err = d.amend(had)
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("domain %s, registered at run time: %w", name, err))
 			continue
@@ -256,8 +265,10 @@ func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 		if ok && state.Name == r.Name && sameExpectation(state.Expectation, r.Expectation) {
 			continue
 		}
-		if ok && state.Incident != nil {
-			batch.Incidents = append(batch.Incidents, closeIncident(*state.Incident, now, "the expectation was changed"))
+		if ok {
+			for _, i := range state.open() {
+				batch.Incidents = append(batch.Incidents, closeIncident(i, now, "the expectation was changed"))
+			}
 		}
 		fresh := RecordState{ID: id, Name: r.Name, Expectation: r.Expectation}
 		fresh.Registered, fresh.Since = now, now
@@ -280,8 +291,8 @@ func (e *Engine) planRemoval(id RecordID, batch *Batch, now time.Time, why, by s
 		return // it was never begun
 	}
 	batch.Removed = append(batch.Removed, id)
-	if state.Incident != nil {
-		batch.Incidents = append(batch.Incidents, closeIncident(*state.Incident, now, "removed"))
+	for _, i := range state.open() {
+		batch.Incidents = append(batch.Incidents, closeIncident(i, now, "removed"))
 	}
 	t := Transition{ID: id, Old: state.Baseline, Why: why, By: by}
 	t.From, t.To, t.At = state.Position(), state.Position(), now
@@ -404,6 +415,7 @@ func (e *Engine) AddAll(ctx context.Context, specs []Spec, by string) ([]*Domain
 			}
 			batchNames[d.Name] = true
 			d.Registered = now
+			batch.note(now, by, "add", RecordID{Domain: d.Name}, "", "")
 			batch.Domains = append(batch.Domains, StoredDomain{Name: d.Name, Spec: &specs[i], Registered: now, By: by})
 			for _, r := range d.Records {
 				s := RecordState{ID: RecordID{d.Name, r.Key}, Name: r.Name, Expectation: r.Expectation}
@@ -464,6 +476,7 @@ func (e *Engine) remove(ctx context.Context, name rrset.Name, by string, guard f
 			return err
 		}
 		batch.Gone = append(batch.Gone, name)
+		batch.note(now, by, "remove", RecordID{Domain: name}, "", "")
 		for _, r := range d.Records {
 			e.planRemoval(RecordID{name, r.Key}, batch, now, "removed from the registry", by)
 		}
@@ -498,6 +511,8 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 		next.Suspicion, next.Meaning = judge.Suspicion{}, rrset.Hash{}
 		next.Deadline, next.LastDeadline = time.Time{}, time.Time{}
 		t.To = next.Position()
+		batch.Incidents = append(batch.Incidents, next.dropChange(now, "another value was accepted by "+by)...)
+		batch.note(now, by, "accept", id, why, strings.Join(next.Baseline.Lines(), "\n"))
 		if next.Incident != nil {
 			batch.Incidents = append(batch.Incidents, closeIncident(*next.Incident, now, "accepted by "+by))
 			next.Incident = nil
@@ -585,9 +600,7 @@ func (e *Engine) Snapshot() *Snapshot {
 func (e *Engine) openIncidents() []Incident {
 	var open []Incident
 	for _, s := range e.states {
-		if s.Incident != nil {
-			open = append(open, *s.Incident)
-		}
+		open = append(open, s.open()...)
 	}
 	for _, u := range e.upkeep {
 		if u.Incident != nil {

@@ -180,6 +180,7 @@ type memJournal struct {
 	intervals   []Interval
 	sweeps      []SweepSummary
 	self        SelfState
+	audit       []Audit
 }
 
 func newMemJournal() *memJournal {
@@ -219,7 +220,19 @@ func (j *memJournal) Commit(_ context.Context, b Batch) error {
 	if b.Self != nil {
 		j.self = *b.Self
 	}
+	j.audit = append(j.audit, b.Audit...)
 	return nil
+}
+
+// audited gives the actions that were written down, with what they were about.
+func (j *memJournal) audited() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var out []string
+	for _, a := range j.audit {
+		out = append(out, strings.TrimSpace(a.By+": "+a.Action+" "+strings.Trim(string(a.Domain)+"/"+a.Record, "/")))
+	}
+	return out
 }
 
 func (j *memJournal) failWith(err error) {

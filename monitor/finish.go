@@ -116,7 +116,7 @@ func (e *Engine) weigh(sw *sweep) {
 
 func (b Batch) empty() bool {
 	return len(b.States) == 0 && len(b.Removed) == 0 && len(b.Transitions) == 0 && len(b.Intervals) == 0 &&
-		len(b.Incidents) == 0 && b.Sweep == nil && len(b.Domains) == 0 && len(b.Gone) == 0 && len(b.Upkeep) == 0 && len(b.UpkeepGone) == 0 && b.Self == nil
+		len(b.Incidents) == 0 && b.Sweep == nil && len(b.Domains) == 0 && len(b.Gone) == 0 && len(b.Upkeep) == 0 && len(b.UpkeepGone) == 0 && b.Self == nil && len(b.Audit) == 0
 }
 
 // batchJob adds what one record's job changes: its state if that is different,
@@ -141,7 +141,7 @@ func (e *Engine) batchJob(j *job, b *Batch) {
 func (s *RecordState) differs(o *RecordState) bool {
 	return s.State != o.State || s.Name != o.Name || !s.Baseline.Equal(o.Baseline) || !s.Seen.Equal(o.Seen) ||
 		s.Finding.Reason != o.Finding.Reason || s.Affordable != o.Affordable || s.Inherited != o.Inherited || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
-		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident
+		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident || s.Change != o.Change
 }
 
 // newIntervals gives the answers that differ from the last of the same source.

@@ -38,6 +38,9 @@ func (j *job) incidents(now time.Time) []Incident {
 		wanted = false // nobody here asked for it to be published
 	}
 	open := j.state.Incident
+	if pause := j.subject.Domain.paused(j.state.ID.Key, now); pause != nil && wanted && (open == nil || open.Name != name || open.Value != value) {
+		return nil // what is wrong when the pause ends is told then
+	}
 	var out []Incident
 	if open != nil && (!wanted || open.Name != name || open.Value != value) {
 		why := "recovered"
@@ -99,6 +102,9 @@ func (j *job) facts(now time.Time) Facts {
 	}
 	if j.state.Phase == judge.Overdue {
 		f.Waiting = now.Sub(j.state.Registered)
+	}
+	if c := j.state.Change; c != nil && !c.Settling {
+		f.Announced = c.told()
 	}
 	return f
 }

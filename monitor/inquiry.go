@@ -41,6 +41,8 @@ type Subject struct {
 	// Baseline is what was verified; the zero Set if nothing was yet.
 	Baseline rrset.Set
 	Verified bool
+	// Announced is another value that holds as well; nil if none does.
+	Announced *Change
 	// Overspent says why receivers give up on a verified SPF record although it is what it was;
 	// empty if they do not.
 	Overspent string
@@ -70,6 +72,8 @@ type Heard struct {
 	resolve.Observation
 	Finding mailrec.Finding
 	Stand   judge.Stand
+	// Announced says that it is not what was verified but what was announced.
+	Announced bool
 }
 
 // Round asks about all subjects once and judges what is heard. A record that is
@@ -177,6 +181,10 @@ func hear(s Subject, o resolve.Observation) Heard {
 		return h
 	}
 	h.Finding = s.find(o.Set)
+	if a := s.Announced; a != nil && s.Verified && h.Finding.Class != mailrec.Same && a.allows(s.Record, o.Set, h.Finding) {
+		h.Announced = true
+		h.Finding.Class, h.Finding.Impact, h.Finding.Reason, h.Finding.Changes = mailrec.Same, mailrec.None, "", nil
+	}
 	if s.Overspent != "" && h.Finding.Class == mailrec.Same {
 		h.Finding = s.overspent(h.Finding)
 	}

@@ -35,6 +35,8 @@ type Batch struct {
 	Gone    []rrset.Name
 	// Self is the monitor's own state; nil leaves it as it is.
 	Self *SelfState
+	// Audit is appended: what people did.
+	Audit []Audit
 }
 
 // StoredDomain is a domain as the store keeps it. Domains from the configuration
@@ -44,6 +46,11 @@ type StoredDomain struct {
 	Spec       *Spec      `json:"spec,omitempty"`
 	Registered time.Time  `json:"registered"`
 	By         string     `json:"by,omitempty"`
+	// Added are records that came later, Retired those that went, by rotations and announced removals; Pauses
+	// are the times for which nothing new is told.
+	Added   []ExpectSpec `json:"added,omitempty"`
+	Retired []string     `json:"retired,omitempty"`
+	Pauses  []Pause      `json:"pauses,omitempty"`
 }
 
 // SelfState is what the engine remembers about itself.

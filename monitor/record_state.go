@@ -38,8 +38,22 @@ type RecordState struct {
 	Inherited string `json:"inherited,omitempty"`
 	// OldTTL is the last TTL in seconds that the authority gave for the good record.
 	OldTTL uint32 `json:"old_ttl,omitempty"`
+	// Change is a change that was announced; nil if none was.
+	Change *Change `json:"change,omitempty"`
 	// Incident is the alert that is open; nil if none is.
 	Incident *Incident `json:"incident,omitempty"`
+}
+
+// open gives the incidents about the record that last.
+func (s *RecordState) open() []Incident {
+	var out []Incident
+	if s.Incident != nil {
+		out = append(out, *s.Incident)
+	}
+	if s.Change != nil && s.Change.Incident != nil {
+		out = append(out, *s.Change.Incident)
+	}
+	return out
 }
 
 // AlertName is the name of an alert; it is a label and never changes its meaning.
@@ -51,6 +65,8 @@ const (
 	AlertMissing      AlertName = "RecordMissing"
 	AlertDisagreement AlertName = "RecordDisagreement"
 	AlertOverdue      AlertName = "VerificationOverdue"
+	// AlertChangeNotMade is about an announced change whose window ended without it.
+	AlertChangeNotMade AlertName = "ChangeNotMade"
 	// AlertBlind is about the monitor itself.
 	AlertBlind AlertName = "MonitorBlind"
 	// AlertWatchdog always fires.
@@ -113,10 +129,23 @@ type Facts struct {
 	Explanation *Explanation `json:"explanation,omitempty"`
 	// Hygiene is what is wrong with what the domain's mail stands on.
 	Hygiene []hygiene.Finding `json:"hygiene,omitempty"`
+	// Announced is what was announced to come and did not, or is not what came; nil if nothing was.
+	Announced *Announced `json:"announced,omitempty"`
 	// Waiting is how long an overdue record has been waited for.
 	Waiting time.Duration `json:"waiting_ns,omitempty"`
 	// Reason is what keeps the monitor itself from seeing.
 	Reason string `json:"reason,omitempty"`
+}
+
+// Announced is an announced change as an alert tells of it.
+type Announced struct {
+	// Next is the announced value; empty if the record was to vanish. Successor is the record of the key that
+	// was to take over.
+	Next      rrset.Set `json:"next,omitzero"`
+	Successor string    `json:"successor,omitempty"`
+	Until     time.Time `json:"until"`
+	By        string    `json:"by,omitempty"`
+	Why       string    `json:"why,omitempty"`
 }
 
 // Transition is a change in a record's life, with the evidence for it. It is

@@ -27,6 +27,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.background(e.keepTelling)
 	e.background(e.keepSharing)
 	e.background(e.keepUp)
+	e.background(e.keepAppointments)
 	for _, name := range sortedKeys(e.currentSettings().Groups) {
 		e.startSweep(name)
 	}

@@ -55,7 +55,7 @@ func (e *Engine) SetSenders(ctx context.Context, name rrset.Name, senders []stri
 		return err
 	}
 	var next Domain
-	return e.change(ctx, func(batch *Batch, _ time.Time) error {
+	return e.change(ctx, func(batch *Batch, now time.Time) error {
 		d, err := e.changeable(name)
 		if err != nil {
 			return err
@@ -65,7 +65,7 @@ func (e *Engine) SetSenders(ctx context.Context, name rrset.Name, senders []stri
 		had := e.stored[name]
 		had.Spec = &next.Spec
 		batch.Domains = append(batch.Domains, had)
-		e.log.Info("sender addresses set", "domain", name, "count", len(senders), "by", by)
+		batch.note(now, by, "senders", RecordID{Domain: name}, "", strings.Join(senders, ", "))
 		return nil
 	}, func() {
 		e.domains = maps.Clone(e.domains)

@@ -127,7 +127,7 @@ func (e *Engine) jobsOf(d *Domain, settings *Settings, wanted func(*RecordState)
 		}
 		jobs = append(jobs, &job{before: s, state: *s, subject: Subject{
 			Domain: d, Record: r, Resolvers: group.Resolvers,
-			Baseline: s.Baseline, Verified: s.Phase == judge.Verified,
+			Baseline: s.Baseline, Verified: s.Phase == judge.Verified, Announced: e.inForce(d, s),
 		}})
 	}
 	return jobs
@@ -280,6 +280,7 @@ func (j *job) step(now time.Time, rules judge.Rules) {
 	for _, move := range moves {
 		j.transitions = append(j.transitions, j.tell(move))
 	}
+	j.noticeChange(now)
 	if before.Phase != judge.Verified && j.state.Phase == judge.Verified {
 		j.subject.Verified, j.subject.Baseline = true, j.state.Baseline
 	}

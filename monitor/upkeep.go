@@ -125,6 +125,8 @@ func (u *Upkeep) incidents(d *Domain, now time.Time) []Incident {
 	}
 	facts := Facts{Service: d.Service(), Labels: d.Spec.Labels, Hygiene: tell}
 	switch {
+	case u.Incident == nil && d.paused(UpkeepKey, now) != nil:
+		return out
 	case u.Incident == nil:
 		u.Incident = &Incident{
 			ID: RecordID{d.Name, UpkeepKey}, Name: AlertAtRisk, Value: severity.String(), Impact: impact, Opened: now, Facts: facts,

@@ -286,3 +286,28 @@ func (s *Store) Sweeps(ctx context.Context, q Query) ([]monitor.SweepSummary, er
 	}
 	return out, ctx.Err()
 }
+
+// Audit gives what people did, as a query selects it.
+func (s *Store) Audit(ctx context.Context, q Query) ([]monitor.Audit, error) {
+	var out []monitor.Audit
+	err := s.view(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketAudit)
+		if b == nil {
+			return nil
+		}
+		return walk(b.Cursor(), nil, q.Newest, func(_, v []byte) (bool, error) {
+			var a monitor.Audit
+			if err := json.Unmarshal(v, &a); err != nil {
+				return false, err
+			}
+			if q.holds(a.At) && (q.Domain == "" || a.Domain == q.Domain) && (q.Record == "" || a.Record == q.Record) {
+				out = append(out, a)
+			}
+			return len(out) < q.limit() && ctx.Err() == nil, nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the audit trail: %w", err)
+	}
+	return out, ctx.Err()
+}

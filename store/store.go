@@ -21,6 +21,7 @@
 //	upkeep       domain                         → JSON of monitor.Upkeep
 //	sweeps       seq                            → JSON of monitor.SweepSummary
 //	self         "self"                         → JSON of monitor.SelfState
+//	audit        seq                            → JSON of monitor.Audit
 //
 // Sequence numbers order events even if the clock steps back. Transitions carry
 // their own copy of what they speak of, so pruning answers never makes history
@@ -64,6 +65,7 @@ var (
 	bucketSweeps      = []byte("sweeps")
 	bucketUpkeep      = []byte("upkeep")
 	bucketSelf        = []byte("self")
+	bucketAudit       = []byte("audit")
 
 	keyVersion = []byte("version")
 	keyID      = []byte("id")
@@ -154,7 +156,7 @@ func create(path string, timeout time.Duration) error {
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{
 			bucketMeta, bucketDomains, bucketStates, bucketContents, bucketIntervals,
-			bucketTransitions, bucketByRecord, bucketIncidents, bucketSweeps, bucketSelf, bucketUpkeep,
+			bucketTransitions, bucketByRecord, bucketIncidents, bucketSweeps, bucketSelf, bucketUpkeep, bucketAudit,
 		} {
 			if _, err := tx.CreateBucket(b); err != nil {
 				return err
@@ -234,7 +236,7 @@ func (s *Store) Commit(ctx context.Context, b monitor.Batch) error {
 	err := s.update(func(tx *bolt.Tx) error {
 		return errors.Join(
 			commitRegistry(tx, b), commitStates(tx, b), commitTransitions(tx, b),
-			commitIntervals(tx, b), commitIncidents(tx, b), commitUpkeep(tx, b), commitSweep(tx, b))
+			commitIntervals(tx, b), commitIncidents(tx, b), commitUpkeep(tx, b), commitAudit(tx, b), commitSweep(tx, b))
 	})
 	if err != nil {
 		return fmt.Errorf("write to %s: %w", s.path, err)
@@ -292,6 +294,26 @@ func commitUpkeep(tx *bolt.Tx, b monitor.Batch) error {
 	}
 	for _, name := range b.UpkeepGone {
 		if err := bucket.Delete([]byte(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func commitAudit(tx *bolt.Tx, b monitor.Batch) error {
+	if len(b.Audit) == 0 {
+		return nil
+	}
+	bucket, err := tx.CreateBucketIfNotExists(bucketAudit) // the first databases have none
+	if err != nil {
+		return err
+	}
+	bucket.FillPercent = 0.95
+	for _, a := range b.Audit {
+		if a.Seq, err = bucket.NextSequence(); err != nil {
+			return err
+		}
+		if err := putJSON(bucket, seqKey(a.Seq), a); err != nil {
 			return err
 		}
 	}

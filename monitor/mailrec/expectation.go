@@ -51,6 +51,17 @@ func (e Expectation) Compare(baseline, set rrset.Set) Finding {
 	return e.Kind.family().compare(e, baseline, set)
 }
 
+// Revoked says whether a set deliberately says that nothing is there: a key with an empty p=, a null MX.
+func (e Expectation) Revoked(set rrset.Set) bool {
+	if e.Select(set).Empty() {
+		return false
+	}
+	captured := Expectation{Kind: e.Kind, Match: Captured}
+	usable := captured
+	usable.Usable = true
+	return captured.Check(set).Class == Same && usable.Check(set).Class != Same
+}
+
 // Validate says what is wrong with the expectation itself: a wanted value that
 // does not parse as its kind, a kind that cannot be matched that way.
 func (e Expectation) Validate() error {

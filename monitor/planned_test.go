@@ -1,0 +1,334 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/rrset"
+)
+
+const (
+	newSPF   = "v=spf1 include:news.service.test -all"
+	thirdSPF = "v=spf1 -all"
+)
+
+var spfID = RecordID{apex, "spf"}
+
+// announceNewSPF announces a window of six hours.
+func (h *house) announceNewSPF() time.Time {
+	h.t.Helper()
+	until := time.Now().Add(6 * time.Hour)
+	if err := h.engine.Announce(context.Background(), Announcement{
+		ID: spfID, Value: []string{newSPF}, Until: until, By: "ann", Why: "newsletter",
+	}); err != nil {
+		h.t.Fatal(err)
+	}
+	return until
+}
+
+func (h *house) holds(key, baseline string) {
+	h.t.Helper()
+	s := h.state(key)
+	if s.Phase != judge.Verified || s.Verdict != judge.Holding || !slices.Equal(s.Baseline.Lines(), []string{baseline}) {
+		h.t.Errorf("%s is %v with baseline %q, want it to hold %q", key, s.Position(), s.Baseline.Lines(), baseline)
+	}
+}
+
+func TestAnAnnouncedChangeIsNoSurprise(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.announceNewSPF()
+		h.after(2 * time.Hour)
+		h.holds("spf", spfText) // nothing has been made yet
+		// The zone has the new value, half of the caches the old one.
+		h.world.hold(apex, rrset.TXT, "r1", "r2", "r3")
+		h.world.set(t, apex, rrset.TXT, newSPF)
+		h.after(2 * time.Hour)
+		h.holds("spf", spfText)
+		if !h.state("spf").Change.Made {
+			t.Error("the change is not seen to be made")
+		}
+		h.after(3 * time.Hour)
+		h.holds("spf", newSPF) // the window is over: the new value is the baseline, caches may still hold the old one
+		h.world.flush()
+		h.after(2 * time.Hour)
+		if c := h.state("spf").Change; c != nil {
+			t.Errorf("the change never ends: %+v", c)
+		}
+		h.expectTold(nil, nil)
+		h.world.set(t, apex, rrset.TXT, thirdSPF)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordDrifted shop.test/spf"}, nil)
+	})
+}
+
+func TestAfterTheWindowTheOldValueIsDrift(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		id, strict := RecordID{apex, "dmarc"}, "v=DMARC1; p=quarantine"
+		if err := h.engine.Announce(context.Background(), Announcement{ID: id, Value: []string{strict}, Until: time.Now().Add(3 * time.Hour), By: "ann", Why: "step"}); err != nil {
+			t.Fatal(err)
+		}
+		h.world.set(t, "_dmarc.shop.test", rrset.TXT, strict)
+		h.after(5 * time.Hour)
+		h.holds("dmarc", strict)
+		h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordDrifted shop.test/dmarc"}, nil)
+	})
+}
+
+func TestAThirdValueInAWindowPagesAtOnceAndNamesWhatWasAnnounced(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.announceNewSPF()
+		h.world.set(t, apex, rrset.TXT, thirdSPF)
+		h.after(time.Hour + time.Minute)
+		h.expectTold([]string{"RecordDrifted shop.test/spf"}, nil)
+		told := h.pager.lastTold("RecordDrifted shop.test/spf").Facts.Announced
+		if told == nil || !slices.Equal(told.Next.Lines(), []string{newSPF}) {
+			t.Errorf("the alert tells of %+v, want the announced value", told)
+		}
+		h.world.set(t, apex, rrset.TXT, newSPF)
+		h.after(time.Hour + time.Minute)
+		h.expectTold([]string{"RecordDrifted shop.test/spf"}, []string{"RecordDrifted shop.test/spf"})
+	})
+}
+
+func TestAnUnmadeChangeIsToldOnceAtTheEndAndEndsWhenMade(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer func() { h.stop() }()
+		h.announceNewSPF()
+		h.after(9 * time.Hour)
+		h.expectTold([]string{"ChangeNotMade shop.test/spf"}, nil)
+		h.holds("spf", spfText)
+		h.stop()
+		h.start(testSettings()) // a restart forgets nothing of it
+		h.after(3 * time.Hour)
+		h.world.set(t, apex, rrset.TXT, newSPF)
+		h.after(2 * time.Hour)
+		h.holds("spf", newSPF)
+		h.expectTold([]string{"ChangeNotMade shop.test/spf"}, []string{"ChangeNotMade shop.test/spf"})
+	})
+}
+
+func TestAWithdrawnChangeLeavesOnlyTheBaseline(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.announceNewSPF()
+		if err := h.engine.Withdraw(context.Background(), spfID, "ann", "not today"); err != nil {
+			t.Fatal(err)
+		}
+		h.world.set(t, apex, rrset.TXT, newSPF)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordDrifted shop.test/spf"}, nil)
+		if err := h.engine.Withdraw(context.Background(), spfID, "ann", ""); !errors.Is(err, ErrNothingAnnounced) {
+			t.Errorf("withdrawing nothing: %v", err)
+		}
+		want := []string{"tester: add shop.test", "ann: expect shop.test/spf", "ann: withdraw shop.test/spf"}
+		if got := h.journal.audited(); !slices.Equal(got, want) {
+			t.Errorf("audit trail %q, want %q", got, want)
+		}
+	})
+}
+
+func TestAnAnnouncedRemovalEndsTheWatch(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer func() { h.stop() }()
+		id := RecordID{apex, "dmarc"}
+		if err := h.engine.Announce(context.Background(), Announcement{ID: id, Gone: true, Until: time.Now().Add(3 * time.Hour), By: "ann", Why: "moved"}); err != nil {
+			t.Fatal(err)
+		}
+		h.world.remove("_dmarc.shop.test", rrset.TXT)
+		h.after(5 * time.Hour)
+		h.expectTold(nil, nil)
+		if h.engine.Snapshot().States[id] != nil {
+			t.Error("the record that went as announced is still watched")
+		}
+		h.stop()
+		h.start(testSettings())
+		h.after(2 * time.Hour)
+		if h.engine.Snapshot().States[id] != nil {
+			t.Error("a restart brings it back")
+		}
+		h.expectTold(nil, nil)
+	})
+}
+
+func TestAnnouncementsThatCannotBeAreRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		until := time.Now().Add(time.Hour)
+		for _, c := range []struct {
+			name string
+			a    Announcement
+			want string
+		}{
+			{"no value", Announcement{ID: spfID, Until: until}, "value: say either"},
+			{"no end", Announcement{ID: spfID, Value: []string{newSPF}}, "until: say when"},
+			{"past", Announcement{ID: spfID, Value: []string{newSPF}, Until: time.Now().Add(-time.Hour)}, "in the past"},
+			{"too long", Announcement{ID: spfID, Value: []string{newSPF}, Until: time.Now().AddDate(1, 0, 0)}, "more than 90 days"},
+			{"the same", Announcement{ID: spfID, Value: []string{"v=spf1  include:spf.service.test -all"}, Until: until}, "was verified already"},
+			{"another kind", Announcement{ID: spfID, Value: []string{"v=DMARC1; p=none"}, Until: until}, "is no spf record"},
+			{"unusable", Announcement{ID: spfID, Value: []string{"v=spf1 nclude:x.test -all"}, Until: until}, "could not use it"},
+			{"unknown record", Announcement{ID: RecordID{apex, "mx"}, Gone: true, Until: until}, "the domain has dmarc, spf"},
+			{"unknown domain", Announcement{ID: RecordID{"other.test", "mx"}, Gone: true, Until: until}, "not found"},
+		} {
+			if err := h.engine.Announce(context.Background(), c.a); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %q", c.name, err, c.want)
+			}
+		}
+		if h.state("spf").Change != nil {
+			t.Error("a refused announcement left something")
+		}
+	})
+}
+
+func TestAPauseKeepsQuietUntilItEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer func() { h.stop() }()
+		if err := h.engine.Pause(context.Background(), RecordID{Domain: apex}, time.Now().Add(5*time.Hour), "ann", "migration"); err != nil {
+			t.Fatal(err)
+		}
+		h.world.remove("_dmarc.shop.test", rrset.TXT)
+		h.after(2 * time.Hour)
+		h.stop()
+		h.start(testSettings())
+		h.after(2 * time.Hour)
+		h.expectTold(nil, nil)
+		if h.state("dmarc").Verdict != judge.Missing {
+			t.Error("a paused domain is not looked at")
+		}
+		h.after(time.Hour + 2*time.Minute)
+		h.expectTold([]string{"RecordMissing shop.test/dmarc"}, nil)
+		if p := h.engine.Snapshot().Domains[0].Pauses; len(p) != 0 {
+			t.Errorf("pause left over: %+v", p)
+		}
+		h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordMissing shop.test/dmarc"}, []string{"RecordMissing shop.test/dmarc"})
+	})
+}
+
+func TestWhatIsToldAlreadyEndsInAPauseButDoesNotTurnIntoSomethingElse(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.world.set(t, apex, rrset.TXT, "other") // the SPF record is gone
+		h.after(2 * time.Hour)
+		if err := h.engine.Pause(context.Background(), spfID, time.Now().Add(10*time.Hour), "ann", "at it"); err != nil {
+			t.Fatal(err)
+		}
+		h.world.set(t, apex, rrset.TXT, thirdSPF)
+		h.after(3 * time.Hour)
+		h.expectTold([]string{"RecordMissing shop.test/spf"}, nil) // no all-clear: it is as bad as before
+		if err := h.engine.Resume(context.Background(), spfID, "ann", ""); err != nil {
+			t.Fatal(err)
+		}
+		h.after(2 * time.Minute)
+		h.expectTold([]string{"RecordMissing shop.test/spf", "RecordDrifted shop.test/spf"}, []string{"RecordMissing shop.test/spf"})
+		if err := h.engine.Resume(context.Background(), spfID, "ann", ""); !errors.Is(err, ErrNotPaused) {
+			t.Errorf("resumed twice: %v", err)
+		}
+	})
+}
+
+const (
+	oldKey = "v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQChcLM4OSYwWfMKEF0fsXwjkMGSz9OslK8PId22bK1KJo0Rbs4XOPfZPZwXJBHiC49rDVSbbwNnWhYAo1oJmVDYNvZ1zIHnTvXo4l2UDtkEdZUxmF1dncn4GBjoEYkvkCvSPwgkEosvMwxcf9Cmo6RQZRMnDiaeDTfyp03kUua0OQIDAQAB"
+	newKey = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+)
+
+// rotatingShop has the key s1, which is being replaced by s2 within six hours.
+func rotatingShop(t *testing.T) *house {
+	h := newHouse(t, testSettings())
+	h.world.set(t, "s1._domainkey.shop.test", rrset.TXT, oldKey)
+	h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: 2, Host: "s1._domainkey"}}})
+	if _, err := h.engine.Rotate(context.Background(), Rotation{
+		ID: RecordID{apex, "dkim:s1"}, Selector: "s2", Value: newKey, Until: time.Now().Add(6 * time.Hour), By: "ann", Why: "yearly",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	h.after(time.Minute)
+	return h
+}
+
+func TestARotationInOrderTellsNobodyAndRetiresTheOldKey(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := rotatingShop(t)
+		defer func() { h.stop() }()
+		h.world.set(t, "s2._domainkey.shop.test", rrset.TXT, newKey)
+		h.after(2 * time.Hour)
+		h.holds("dkim:s2", newKey)
+		h.world.set(t, "s1._domainkey.shop.test", rrset.TXT, "v=DKIM1; p=") // revoked
+		h.after(2 * time.Hour)
+		h.world.remove("s1._domainkey.shop.test", rrset.TXT)
+		h.after(4 * time.Hour)
+		h.expectTold(nil, nil)
+		h.stop()
+		h.start(testSettings())
+		h.after(time.Hour)
+		if got := h.engine.Snapshot().Domains[0].keys(); !slices.Equal(got, []string{"dkim:s2"}) {
+			t.Errorf("watched are %q, want the new key alone", got)
+		}
+		h.expectTold(nil, nil)
+	})
+}
+
+func TestTheOldKeyMayNotGoBeforeTheNewOneIsThere(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := rotatingShop(t)
+		defer h.stop()
+		h.world.remove("s1._domainkey.shop.test", rrset.TXT)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"RecordMissing shop.test/dkim:s1"}, nil)
+	})
+}
+
+func TestARotationWithoutANewKeyIsToldAndGoesOnWhenItComes(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := rotatingShop(t)
+		defer h.stop()
+		h.after(8 * time.Hour)
+		h.expectTold([]string{"ChangeNotMade shop.test/dkim:s1"}, nil)
+		h.holds("dkim:s1", oldKey)
+		h.world.set(t, "s2._domainkey.shop.test", rrset.TXT, newKey)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"ChangeNotMade shop.test/dkim:s1"}, []string{"ChangeNotMade shop.test/dkim:s1"})
+		if got := h.engine.Snapshot().Domains[0].keys(); !slices.Equal(got, []string{"dkim:s2"}) {
+			t.Errorf("watched are %q", got)
+		}
+	})
+}
+
+func TestTheSecondRotationRetiresWhatTheFirstAdded(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := rotatingShop(t)
+		defer h.stop()
+		h.world.set(t, "s2._domainkey.shop.test", rrset.TXT, newKey)
+		h.after(8 * time.Hour)
+		h.world.set(t, "s3._domainkey.shop.test", rrset.TXT, oldKey)
+		if _, err := h.engine.Rotate(context.Background(), Rotation{
+			ID: RecordID{apex, "dkim:s2"}, Selector: "s3._domainkey", Until: time.Now().Add(6 * time.Hour), By: "ann", Why: "again",
+		}); err != nil {
+			t.Fatal(err)
+		}
+		h.after(8 * time.Hour)
+		if got := h.engine.Snapshot().Domains[0].keys(); !slices.Equal(got, []string{"dkim:s3"}) {
+			t.Errorf("watched are %q", got)
+		}
+		h.expectTold(nil, nil)
+	})
+}

@@ -81,7 +81,7 @@ func (w Words) labels(i monitor.Incident) map[string]string {
 	}
 	labels["service"] = i.Facts.Service
 	labels["value"] = i.Value
-	if i.Name != monitor.AlertOverdue {
+	if i.Name != monitor.AlertOverdue && i.Name != monitor.AlertChangeNotMade {
 		labels["impact"] = i.Impact.String()
 	}
 	return labels
@@ -96,7 +96,7 @@ func severity(i monitor.Incident) string {
 			return Critical
 		}
 		return Warning
-	case monitor.AlertDisagreement, monitor.AlertOverdue:
+	case monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertChangeNotMade:
 		return Warning
 	case monitor.AlertAtRisk:
 		if i.Value == hygiene.Critical.String() {
@@ -115,8 +115,12 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	if w.Runbooks != "" {
 		out["runbook_url"] = w.Runbooks + "/" + string(i.Name) + ".md"
 	}
-	if i.Name == monitor.AlertAtRisk {
+	switch i.Name {
+	case monitor.AlertAtRisk:
 		return w.atRisk(i, out)
+	case monitor.AlertChangeNotMade:
+		return w.notMade(i, out)
+	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertBlind, monitor.AlertWatchdog:
 	}
 	if i.ID.Domain == "" {
 		out["description"] = description(out["summary"], [][2]string{{"Why", f.Reason}, {"Since", utc(i.Opened)}})
@@ -143,6 +147,9 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 		set("fix", rrset.Printable([]byte(x.Fix)))
 	}
 	set("affects", affected(f))
+	if f.Announced != nil {
+		set("announced", announced(f.Announced))
+	}
 	set("publish", publish(f))
 	if i.Why != "" {
 		set("ended", utc(i.Closed)+": "+i.Why)
@@ -151,11 +158,43 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	out["description"] = description(out["summary"], [][2]string{
 		{"Record", out["owner"]}, {"Since", out["since"]}, {"Change", out["change"]}, {"Was", out["old"]},
 		{"Is now", cmp.Or(out["new"], nothing(i))}, {"Why it matters", out["effect"]}, {"Receivers", out["receivers"]}, {"Domains", out["affects"]},
-		{"Cause", out["cause"]}, {"To do", out["fix"]},
+		{"Cause", out["cause"]}, {"To do", out["fix"]}, {"Announced was", out["announced"]},
 		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]},
 		{"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
 	})
 	return out
+}
+
+// notMade tells of an announced change whose window ended without it.
+func (w Words) notMade(i monitor.Incident, out map[string]string) map[string]string {
+	f := i.Facts
+	out["owner"] = string(f.Owner) + " " + f.Type.String()
+	out["old"], out["announced"] = lines(f.Was), announced(f.Announced)
+	out["effect"] = "Mail is as it was: what was verified still stands. Both values hold until this is settled."
+	out["do"] = fmt.Sprintf("Make the change, announce another window (maildrift expect %s %s … --until …), or take it back (maildrift expect %s %s --cancel).",
+		i.ID.Domain, i.ID.Key, i.ID.Domain, i.ID.Key)
+	out["domain_url"] = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
+	if i.Why != "" {
+		out["ended"] = utc(i.Closed) + ": " + i.Why
+	}
+	out["description"] = description(out["summary"], [][2]string{
+		{"Record", out["owner"]}, {"Since", out["since"]}, {"Is still", out["old"]}, {"Announced was", out["announced"]},
+		{"Why it matters", out["effect"]}, {"Do", out["do"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
+	})
+	return out
+}
+
+// announced says what was announced, by whom and why.
+func announced(a *monitor.Announced) string {
+	what := "no record at all"
+	switch {
+	case a.Successor != "":
+		what = "the key of " + a.Successor + " takes its place"
+	case !a.Next.Empty():
+		what = lines(a.Next)
+	}
+	who := strings.TrimSuffix(strings.TrimSpace(a.By+": "+a.Why), ":")
+	return what + "\n(until " + utc(a.Until) + "; " + rrset.Printable([]byte(who)) + ")"
 }
 
 // atRisk tells what a domain's mail stands on that fails.
@@ -210,6 +249,8 @@ func summary(i monitor.Incident) string {
 		return what + ": part of the receivers do not see it as it should be"
 	case monitor.AlertOverdue:
 		return fmt.Sprintf("%s was not found as it should be for %s", what, span(i.Facts.Waiting))
+	case monitor.AlertChangeNotMade:
+		return what + " was to change by " + utc(i.Facts.Announced.Until) + " and has not"
 	case monitor.AlertBlind:
 		return "maildrift cannot see: nothing is judged until it can"
 	case monitor.AlertAtRisk:

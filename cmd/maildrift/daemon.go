@@ -176,6 +176,11 @@ func (k kept) Sweeps(ctx context.Context, q web.Query) ([]monitor.SweepSummary, 
 	return k.Store.Sweeps(ctx, store.Query(q))
 }
 
+// Audit implements web.History.
+func (k kept) Audit(ctx context.Context, q web.Query) ([]monitor.Audit, error) {
+	return k.Store.Audit(ctx, store.Query(q))
+}
+
 // close lets go of what is open, in reverse.
 func (d *daemon) close() {
 	if d.listener != nil {

@@ -233,6 +233,7 @@ func (p *printer) domain(d wire.Domain) error {
 	if d.Note != "" {
 		p.printf("note: %s\n", d.Note)
 	}
+	p.pauses(d)
 	if len(d.Spec.Senders) > 0 {
 		p.printf("sender addresses: %s\n", strings.Join(d.Spec.Senders, ", "))
 	}
@@ -255,6 +256,7 @@ func (p *printer) record(r wire.Record, width int) {
 			p.field("verified", shorten(l))
 		}
 	}
+	p.change(r)
 	if r.Seen != nil {
 		for _, l := range r.Seen.Lines {
 			p.field("seen", shorten(l))

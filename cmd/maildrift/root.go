@@ -14,6 +14,7 @@ import (
 // The groups of commands in the help text.
 const (
 	groupDaily  = "daily"
+	groupWork   = "work"
 	groupAdmin  = "admin"
 	defaultAddr = "http://127.0.0.1:9853"
 )
@@ -41,7 +42,8 @@ alert says what changed, who sees it, what receivers do, and what to put back.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("maildrift {{.Version}}\n")
-	root.AddGroup(&cobra.Group{ID: groupDaily, Title: "Commands:"}, &cobra.Group{ID: groupAdmin, Title: "Running the daemon:"})
+	root.AddGroup(&cobra.Group{ID: groupDaily, Title: "Commands:"}, &cobra.Group{ID: groupWork, Title: "Planned work:"},
+		&cobra.Group{ID: groupAdmin, Title: "Running the daemon:"})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath()))
 	})
@@ -54,6 +56,7 @@ alert says what changed, who sees it, what receivers do, and what to put back.`,
 		}
 	}
 	add(groupDaily, newCheck(), newReport(), newSPF(), newLint(), newDomains(), newHistory(), newPresets(), newResolvers(), newDemo())
+	add(groupWork, newPlanned()...)
 	add(groupAdmin, newServe(), newConfig(), newBackup(), newVersion())
 	return root
 }

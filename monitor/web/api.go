@@ -38,6 +38,7 @@ func (s *site) api() error {
 	api := humago.NewWithPrefix(s.mux, apiPrefix, config)
 	s.statusOperations(api)
 	s.domainOperations(api)
+	s.plannedOperations(api)
 	s.importOperations(api)
 	s.historyOperations(api)
 	s.presetOperations(api)

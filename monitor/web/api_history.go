@@ -42,6 +42,11 @@ func (s *site) historyOperations(api huma.API) {
 			rows, more, err := ask(ctx, s, in, s.History.Intervals, func(i monitor.Interval) time.Time { return i.From })
 			return &answer[wire.Intervals]{wire.Intervals{Intervals: each(rows, wire.IntervalOf), More: more}}, err
 		})
+	huma.Register(api, operation(http.MethodGet, "/audit", "list-audit", "What people did: who, when, what, why", 422),
+		func(ctx context.Context, in *historyInput) (*answer[wire.Audits], error) {
+			rows, more, err := ask(ctx, s, in, s.History.Audit, func(a monitor.Audit) time.Time { return a.At })
+			return &answer[wire.Audits]{wire.Audits{Audit: each(rows, wire.AuditOf), More: more}}, err
+		})
 	huma.Register(api, operation(http.MethodGet, "/sweeps", "list-sweeps", "Sweeps in numbers", 422),
 		func(ctx context.Context, in *sweepsInput) (*answer[wire.Sweeps], error) {
 			rows, more, err := ask(ctx, s, &historyInput{Since: in.Since, Until: in.Until, Order: in.Order, Limit: in.Limit}, s.History.Sweeps, func(w monitor.SweepSummary) time.Time { return w.Started })

@@ -289,11 +289,82 @@ func (e *fakeEngine) Accept(_ context.Context, id monitor.RecordID, by, why stri
 	return nil
 }
 
+func (e *fakeEngine) Announce(_ context.Context, a monitor.Announcement) error {
+	if err := e.called("announce %s %q gone=%v until %s by %s because %s", a.ID, a.Value, a.Gone, a.Until.UTC().Format(time.RFC3339), a.By, a.Why); err != nil {
+		return err
+	}
+	s, ok := e.Snapshot().States[a.ID]
+	if !ok {
+		return fmt.Errorf("record %s: %w", a.ID, monitor.ErrNotFound)
+	}
+	next, err := rrset.Parse(s.Expectation.Kind.Type(), a.Value...)
+	if err != nil {
+		return &monitor.FieldError{Path: "value", Err: err}
+	}
+	e.state(a.ID.Domain, a.ID.Key, func(s *monitor.RecordState) {
+		s.Change = &monitor.Change{Next: next, Announced: now, Until: a.Until, By: a.By, Why: a.Why}
+	})
+	return nil
+}
+
+func (e *fakeEngine) Withdraw(_ context.Context, id monitor.RecordID, by, why string) error {
+	if err := e.called("withdraw %s by %s because %s", id, by, why); err != nil {
+		return err
+	}
+	if s := e.Snapshot().States[id]; s == nil || s.Change == nil {
+		return fmt.Errorf("record %s: %w", id, monitor.ErrNothingAnnounced)
+	}
+	e.state(id.Domain, id.Key, func(s *monitor.RecordState) { s.Change = nil })
+	return nil
+}
+
+func (e *fakeEngine) Rotate(_ context.Context, r monitor.Rotation) (monitor.Record, error) {
+	err := e.called("rotate %s to %s %q by %s because %s", r.ID, r.Selector, r.Value, r.By, r.Why)
+	return monitor.Record{Key: "dkim:" + r.Selector}, err
+}
+
+func (e *fakeEngine) Pause(_ context.Context, id monitor.RecordID, until time.Time, by, why string) error {
+	if err := e.called("pause %s until %s by %s because %s", id, until.UTC().Format(time.RFC3339), by, why); err != nil {
+		return err
+	}
+	return e.pauses(id.Domain, monitor.Pause{Record: id.Key, Since: now, Until: until, By: by, Why: why})
+}
+
+func (e *fakeEngine) Resume(_ context.Context, id monitor.RecordID, by, why string) error {
+	if err := e.called("resume %s by %s because %s", id, by, why); err != nil {
+		return err
+	}
+	if d, err := e.find(id.Domain); err == nil && len(d.Pauses) == 0 {
+		return fmt.Errorf("%s is %w", id.Domain, monitor.ErrNotPaused)
+	}
+	return e.pauses(id.Domain)
+}
+
+func (e *fakeEngine) Note(_ context.Context, a monitor.Audit) error {
+	return e.called("note %s %s/%s by %s because %s: %s", a.Action, a.Domain, a.Record, a.By, a.Why, a.Detail)
+}
+
+// pauses puts pauses in the place of a domain's.
+func (e *fakeEngine) pauses(name rrset.Name, pauses ...monitor.Pause) error {
+	d, err := e.find(name)
+	if err != nil {
+		return err
+	}
+	next := *d
+	next.Pauses = pauses
+	e.change(func(s *monitor.Snapshot) {
+		s.Domains = slices.Clone(s.Domains)
+		s.Domains[slices.Index(s.Domains, d)] = &next
+	})
+	return nil
+}
+
 // fakeHistory keeps in memory what a store keeps.
 type fakeHistory struct {
 	transitions []monitor.Transition
 	intervals   []monitor.Interval
 	sweeps      []monitor.SweepSummary
+	audit       []monitor.Audit
 	backup      []byte
 	// failAfter makes Backup fail after so many bytes; negative means never. fail fails all else.
 	failAfter int
@@ -322,6 +393,12 @@ func selected[T any](rows []T, q web.Query, at func(T) time.Time, id func(T) mon
 
 func (h *fakeHistory) Transitions(_ context.Context, q web.Query) ([]monitor.Transition, error) {
 	return selected(h.transitions, q, func(t monitor.Transition) time.Time { return t.At }, func(t monitor.Transition) monitor.RecordID { return t.ID }), h.fail
+}
+
+func (h *fakeHistory) Audit(_ context.Context, q web.Query) ([]monitor.Audit, error) {
+	return selected(h.audit, q, func(a monitor.Audit) time.Time { return a.At }, func(a monitor.Audit) monitor.RecordID {
+		return monitor.RecordID{Domain: a.Domain, Key: a.Record}
+	}), h.fail
 }
 
 func (h *fakeHistory) Intervals(_ context.Context, q web.Query) ([]monitor.Interval, error) {

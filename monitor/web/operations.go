@@ -20,7 +20,7 @@ func (s *site) operations() {
 		s.mux.Handle("GET /metrics", s.Metrics)
 	}
 	if s.Alertmanager != nil {
-		s.mux.Handle("/alertmanager/", s.Alertmanager)
+		s.mux.Handle("/alertmanager/", s.audited(s.Alertmanager))
 	}
 }
 

@@ -29,6 +29,22 @@ type Engine interface {
 	CheckNow(ctx context.Context, name rrset.Name) error
 	// Accept makes what is there the baseline: monitor.ErrNotFound, monitor.ErrNothingToAccept.
 	Accept(ctx context.Context, id monitor.RecordID, by, why string) error
+	Planner
+}
+
+// Planner is told of planned work. Its errors are monitor.ErrNotFound, *monitor.FieldError, and where named.
+type Planner interface {
+	// Announce lets another value hold too, Withdraw takes that back: monitor.ErrNotVerified,
+	// monitor.ErrNothingAnnounced.
+	Announce(ctx context.Context, a monitor.Announcement) error
+	Withdraw(ctx context.Context, id monitor.RecordID, by, why string) error
+	// Rotate begins a rotation of DKIM keys and gives the record of the new key: monitor.ErrNotVerified.
+	Rotate(ctx context.Context, r monitor.Rotation) (monitor.Record, error)
+	// Pause keeps quiet about a domain or record, Resume ends that: monitor.ErrNotPaused.
+	Pause(ctx context.Context, id monitor.RecordID, until time.Time, by, why string) error
+	Resume(ctx context.Context, id monitor.RecordID, by, why string) error
+	// Note writes down what a person did elsewhere.
+	Note(ctx context.Context, a monitor.Audit) error
 }
 
 // Query selects a part of the history.
@@ -49,6 +65,8 @@ type History interface {
 	Transitions(ctx context.Context, q Query) ([]monitor.Transition, error)
 	Intervals(ctx context.Context, q Query) ([]monitor.Interval, error)
 	Sweeps(ctx context.Context, q Query) ([]monitor.SweepSummary, error)
+	// Audit gives what people did.
+	Audit(ctx context.Context, q Query) ([]monitor.Audit, error)
 	// Backup writes a copy of the whole database and gives its size in bytes.
 	Backup(ctx context.Context, w io.Writer) (int64, error)
 }

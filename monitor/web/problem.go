@@ -22,12 +22,13 @@ func (s *site) problem(doing string, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &field):
-		return huma.Error422UnprocessableEntity("the domain cannot be registered like this",
+		return huma.Error422UnprocessableEntity("this cannot be done",
 			&huma.ErrorDetail{Location: "body." + field.Path, Message: field.Err.Error()})
 	case errors.Is(err, monitor.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, monitor.ErrExists), errors.Is(err, monitor.ErrReadOnly),
-		errors.Is(err, monitor.ErrHasSenders), errors.Is(err, monitor.ErrNothingToAccept):
+		errors.Is(err, monitor.ErrHasSenders), errors.Is(err, monitor.ErrNothingToAccept), errors.Is(err, monitor.ErrNotVerified),
+		errors.Is(err, monitor.ErrNothingAnnounced), errors.Is(err, monitor.ErrNotPaused):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return huma.Error503ServiceUnavailable("interrupted while trying to " + doing)

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -111,6 +113,62 @@ func TestClientChangesThings(t *testing.T) {
 	}
 	same(t, "calls", w.engine.calls, nil, want)
 	same(t, "reloads", reloads, nil, 1)
+}
+
+func TestClientPlansWork(t *testing.T) {
+	w := populated(t)
+	c, ctx := connect(t, w), t.Context()
+	d, err := c.Expect(ctx, "notice.example", "spf", wire.Announcement{Value: []string{"v=spf1 -all"}, Until: "6h", Why: "moving"})
+	same(t, "expect", d.Records[1].Change.Next.Lines, err, []string{"v=spf1 -all"})
+	same(t, "until", d.Records[1].Change.Until, nil, now.Add(6*time.Hour))
+	d, err = c.Withdraw(ctx, "notice.example", "spf", "put off")
+	same(t, "withdraw", d.Records[1].Change == nil, err, true)
+	if _, err = c.Withdraw(ctx, "notice.example", "spf", "again"); err == nil || !strings.Contains(err.Error(), "nothing announced") {
+		t.Errorf("withdrawing nothing: %v", err)
+	}
+	if _, err = c.Expect(ctx, "notice.example", "spf", wire.Announcement{Gone: true, Until: "soon", Why: "moving"}); err == nil || !strings.Contains(err.Error(), `"soon" is not a time`) {
+		t.Errorf("no time: %v", err)
+	}
+	if _, err = c.Rotate(ctx, "notice.example", "dkim:s1", wire.Rotation{Selector: "s2", Until: "2026-04-01", Why: "yearly"}); err != nil {
+		t.Error(err)
+	}
+	d, err = c.Pause(ctx, "notice.example", wire.Pause{Record: "spf", Until: "2h", Why: "work"})
+	same(t, "pause", d.Paused[0].Until, err, now.Add(2*time.Hour))
+	d, err = c.Resume(ctx, "notice.example", "spf", "done")
+	same(t, "resume", len(d.Paused), err, 0)
+	want := []string{
+		`announce notice.example/spf ["v=spf1 -all"] gone=false until 2026-03-14T18:00:00Z by alice because moving`,
+		"withdraw notice.example/spf by alice because put off", "withdraw notice.example/spf by alice because again",
+		`rotate notice.example/dkim:s1 to s2 "" by alice because yearly`,
+		"pause notice.example/spf until 2026-03-14T14:00:00Z by alice because work", "resume notice.example/spf by alice because done",
+	}
+	same(t, "calls", w.engine.calls, nil, want)
+}
+
+func TestSilencesGoIntoTheAuditTrail(t *testing.T) {
+	w := populated(t)
+	w.options.Alertmanager = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/unknown") {
+			http.Error(w, "no such silence", http.StatusNotFound)
+			return
+		}
+		fmt.Fprint(w, `{"silenceID":"s-1"}`)
+	})
+	c, ctx := connect(t, w), t.Context()
+	id, err := c.Silence(ctx, client.Silence{
+		Matchers: []client.Matcher{{Name: "domain", Value: "notice.example", IsEqual: true}, {Name: "severity", Value: "warn.*", IsRegex: true, IsEqual: true}},
+		EndsAt:   now.Add(time.Hour), Comment: "work",
+	})
+	same(t, "silence", id, err, "s-1")
+	same(t, "end", 0, c.Unsilence(ctx, "s-1"), 0)
+	if err := c.Unsilence(ctx, "unknown"); err == nil {
+		t.Error("ended what is not there")
+	}
+	want := []string{
+		`note silence notice.example/ by alice because work: domain="notice.example" severity=~"warn.*" until 2026-03-14T13:00:00Z`,
+		"note unsilence / by alice because : s-1",
+	}
+	same(t, "calls", w.engine.calls, nil, want)
 }
 
 // TestKeysOfRecordsMayHoldAnything accepts a record whose key has a slash and other signs

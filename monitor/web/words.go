@@ -86,6 +86,8 @@ func alertWords(name monitor.AlertName) string {
 		return "is not the same everywhere"
 	case monitor.AlertOverdue:
 		return "has still not appeared"
+	case monitor.AlertChangeNotMade:
+		return "was to change and has not"
 	case monitor.AlertBlind:
 		return "maildrift cannot see"
 	case monitor.AlertWatchdog:

@@ -163,3 +163,44 @@ func (c *Client) Export(ctx context.Context, to io.Writer, addedOnly bool) error
 	_, err := c.copyTo(ctx, what, to)
 	return err
 }
+
+// Expect announces a change of a record.
+func (c *Client) Expect(ctx context.Context, name, key string, a wire.Announcement) (wire.Domain, error) {
+	a.By = c.by
+	return c.tell(ctx, a, http.MethodPut, "domains", name, "records", key, "change")
+}
+
+// Withdraw takes an announced change back.
+func (c *Client) Withdraw(ctx context.Context, name, key, why string) (wire.Domain, error) {
+	what := api(http.MethodDelete, "domains", name, "records", key, "change")
+	what.query = values("by", c.by, "why", why)
+	return get[wire.Domain](ctx, c, what)
+}
+
+// Rotate begins a rotation of DKIM keys.
+func (c *Client) Rotate(ctx context.Context, name, key string, r wire.Rotation) (wire.Domain, error) {
+	r.By = c.by
+	return c.tell(ctx, r, http.MethodPost, "domains", name, "records", key, "rotate")
+}
+
+// Pause keeps quiet about a domain, or one of its records, for a time.
+func (c *Client) Pause(ctx context.Context, name string, p wire.Pause) (wire.Domain, error) {
+	p.By = c.by
+	return c.tell(ctx, p, http.MethodPut, "domains", name, "pause")
+}
+
+// Resume ends a pause.
+func (c *Client) Resume(ctx context.Context, name, record, why string) (wire.Domain, error) {
+	what := api(http.MethodDelete, "domains", name, "pause")
+	what.query = values("record", record, "by", c.by, "why", why)
+	return get[wire.Domain](ctx, c, what)
+}
+
+// tell sends a body and gives the domain as it is then.
+func (c *Client) tell(ctx context.Context, body any, method string, path ...string) (wire.Domain, error) {
+	what := api(method, path...)
+	if err := what.setJSON(body); err != nil {
+		return wire.Domain{}, err
+	}
+	return get[wire.Domain](ctx, c, what)
+}

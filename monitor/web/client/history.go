@@ -45,6 +45,11 @@ func (c *Client) Intervals(ctx context.Context, s Span) (wire.Intervals, error) 
 	return get[wire.Intervals](ctx, c, s.call("intervals"))
 }
 
+// Audit gives what people did.
+func (c *Client) Audit(ctx context.Context, s Span) (wire.Audits, error) {
+	return get[wire.Audits](ctx, c, s.call("audit"))
+}
+
 // Sweeps gives sweeps in numbers. Domain and Record of the span must be empty.
 func (c *Client) Sweeps(ctx context.Context, s Span) (wire.Sweeps, error) {
 	return get[wire.Sweeps](ctx, c, s.call("sweeps"))

@@ -30,6 +30,8 @@ type Summary struct {
 	Counts     map[string]int `json:"counts" doc:"Records by standing"`
 	Registered time.Time      `json:"registered" doc:"When the domain was first seen"`
 	// ReadOnly domains come from a configuration file: Origin tells which.
+	// Paused are the pauses that last.
+	Paused   []Paused        `json:"paused,omitempty" doc:"For how long nothing new is told, and why"`
 	ReadOnly bool            `json:"read_only" doc:"Whether the domain can only be changed in its file"`
 	Origin   *monitor.Origin `json:"origin,omitempty" doc:"Place in the configuration, if it comes from there"`
 }
@@ -39,6 +41,9 @@ func SummaryOf(snap *monitor.Snapshot, d *monitor.Domain) Summary {
 	out := Summary{
 		Name: d.Name, Service: d.Service(), Schedule: d.Schedule(), Labels: d.Spec.Labels, Note: d.Spec.Note,
 		Counts: map[string]int{}, Registered: d.Registered.UTC(), ReadOnly: d.Origin.ReadOnly(),
+	}
+	if len(d.Pauses) > 0 {
+		out.Paused = pausesOf(d.Pauses)
 	}
 	if u := d.Name.Unicode(); u != string(d.Name) {
 		out.Unicode = printable(u)
@@ -198,6 +203,8 @@ type Record struct {
 	LastDeadline time.Time            `json:"last_deadline,omitzero"`
 	Votes        []monitor.SourceVote `json:"votes,omitempty" doc:"Who said what, last time"`
 	Incident     *Incident            `json:"incident,omitempty"`
+	// Change is an announced change.
+	Change *PlannedChange `json:"change,omitempty" doc:"An announced change, beside which the baseline holds"`
 }
 
 func recordOf(r monitor.Record, s *monitor.RecordState, votes []monitor.SourceVote) Record {
@@ -216,6 +223,7 @@ func recordOf(r monitor.Record, s *monitor.RecordState, votes []monitor.SourceVo
 	if s.Suspicion.Sightings > 0 {
 		out.Suspicion = &Suspicion{Verdict: s.Suspicion.Verdict, Sightings: s.Suspicion.Sightings, First: s.Suspicion.First.UTC()}
 	}
+	out.Change = changeOf(s.Change)
 	if s.Incident != nil {
 		i := IncidentOf(*s.Incident)
 		out.Incident = &i

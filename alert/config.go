@@ -26,13 +26,26 @@ const (
 	// nowhere is the receiver without integrations that keeps it from paging.
 	nowhere = "maildrift-nowhere"
 
+	// CauseName is the alertname of the alert about what makes many records go wrong. While it fires it holds back
+	// the others with the same CauseLabel.
+	CauseName = "CauseFound"
+	// CauseLabel names the cause that an alert is about, or is held back by.
+	CauseLabel = "cause"
+	// EscalationLabel tells the alerts apart that one thing leads to as its time runs out: empty at first, then the
+	// Escalations in turn. A later one holds back those before it.
+	EscalationLabel = "escalation"
+
 	defaultReceivers = "\nreceivers: [{name: default}]\n"
 	defaultRoute     = "\nroute: {receiver: %s, group_wait: 30s, group_interval: 5m, repeat_interval: 12h}\n"
 )
 
 // defaultGroupBy makes one message of one kind of trouble with one record,
 // however many domains it befalls.
-func defaultGroupBy() []string { return []string{model.AlertNameLabel, "record"} }
+// Alerts about causes are told cause by cause.
+func defaultGroupBy() []string { return []string{model.AlertNameLabel, "record", CauseLabel} }
+
+// Escalations are the values of EscalationLabel in their order, percents of the time that there was.
+func Escalations() []string { return []string{"50", "80", "95"} }
 
 // Config is a validated Alertmanager configuration. It does not change; use it
 // for as many engines and reloads as you like.
@@ -53,7 +66,9 @@ func ParseConfig(text []byte) (*Config, error) {
 //   - no receivers: one called "default", which tells nobody;
 //   - no route: everything to the only receiver (or to the one called
 //     "default"), with group_wait 30s, group_interval 5m, repeat_interval 12h;
-//   - no group_by in the top route: [alertname, record];
+//   - no group_by in the top route: [alertname, record, cause];
+//   - rules, beside those of the writer, by which the alert about a cause and later escalations inhibit what they
+//     stand for;
 //   - the Watchdog alert reaches only receivers whose own route matches it,
 //     never the default one.
 //
@@ -78,6 +93,7 @@ func ParseConfigIn(dir string, text []byte) (*Config, error) {
 	}
 	setGrouping(c.am.Route)
 	muffleWatchdog(c.am)
+	c.am.InhibitRules = append(c.am.InhibitRules, ownInhibitions()...)
 	if _, err := buildRouting(c.am, &url.URL{}, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, c.explain(err)
 	}
@@ -178,6 +194,34 @@ func muffleWatchdog(c *config.Config) {
 		Matchers: amcommon.Matchers{only},
 		Continue: true,
 	}}, c.Route.Routes...)
+}
+
+// ownInhibitions are the rules by which one page stands for many.
+func ownInhibitions() []amcommon.InhibitRule {
+	must := func(t labels.MatchType, name, value string) *labels.Matcher {
+		m, err := labels.NewMatcher(t, name, value)
+		if err != nil {
+			panic(err) // all of them stand below
+		}
+		return m
+	}
+	rules := []amcommon.InhibitRule{{
+		SourceMatchers: amcommon.Matchers{must(labels.MatchEqual, model.AlertNameLabel, CauseName)},
+		TargetMatchers: amcommon.Matchers{
+			must(labels.MatchNotEqual, model.AlertNameLabel, CauseName), must(labels.MatchNotEqual, CauseLabel, ""),
+		},
+		Equal: []string{CauseLabel},
+	}}
+	lower := ""
+	for _, level := range Escalations() {
+		rules = append(rules, amcommon.InhibitRule{
+			SourceMatchers: amcommon.Matchers{must(labels.MatchEqual, EscalationLabel, level)},
+			TargetMatchers: amcommon.Matchers{must(labels.MatchRegexp, EscalationLabel, lower)},
+			Equal:          []string{model.AlertNameLabel, "domain", "record", "value"},
+		})
+		lower += "|" + level
+	}
+	return rules
 }
 
 // setDirectory makes file names absolute. Alertmanager does so only for

@@ -321,7 +321,7 @@ func (e *Engine) Put(ctx context.Context, alerts ...Alert) error {
 	e.putMu.Lock()
 	defer e.putMu.Unlock()
 	var errs []error
-	for _, a := range alerts {
+	for _, a := range standInsFirst(alerts) {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
 		}
@@ -330,7 +330,11 @@ func (e *Engine) Put(ctx context.Context, alerts ...Alert) error {
 			return ErrClosed
 		default:
 		}
-		errs = append(errs, e.put(ctx, a))
+		err := e.put(ctx, a)
+		if r := e.current.Load(); err == nil && r != nil {
+			r.awaitInhibition(ctx, a)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -81,6 +81,13 @@ func (o *oncall) told() []string {
 	return slices.Clone(o.got)
 }
 
+// forget begins anew.
+func (o *oncall) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.got = nil
+}
+
 // await polls until the receiver was told exactly want, then looks once more
 // after some group intervals that nothing came on top.
 func (o *oncall) await(t *testing.T, want ...string) {

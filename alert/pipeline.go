@@ -12,12 +12,14 @@ import (
 	"github.com/prometheus/alertmanager/marker"
 	"github.com/prometheus/alertmanager/nflog/nflogpb"
 	"github.com/prometheus/alertmanager/notify"
+	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/alertmanager/silence"
 	"github.com/prometheus/alertmanager/timeinterval"
 )
 
 // pipeline is what the stages on the way from a group to its receiver need.
 type pipeline struct {
+	alerts    *mem.Alerts
 	inhibitor *inhibit.Inhibitor
 	silencer  *silence.Silencer
 	intervals *timeinterval.Intervener
@@ -53,6 +55,7 @@ func (p *pipeline) stage(receivers map[string][]notify.Integration) notify.Routi
 			return &allClear{mute: s, journal: p.journal, receivers: ends}
 		}
 		out[name] = notify.MultiStage{
+			upToDate{p.alerts},
 			mute(notify.NewMuteStage(p.inhibitor, p.metrics)),
 			mute(notify.NewTimeActiveStage(p.intervals, p.groups, p.metrics)),
 			mute(notify.NewTimeMuteStage(p.intervals, p.groups, p.metrics)),
@@ -62,6 +65,23 @@ func (p *pipeline) stage(receivers map[string][]notify.Integration) notify.Routi
 	}
 	p.metrics.InitializeFor(receivers)
 	return out
+}
+
+// upToDate is a stage that takes alerts as they are now. A group hears of alerts by a channel: when ten thousand
+// end at once, and then the one that held them back, it may be looked at while it still believes some to fire that
+// nothing holds back any more.
+type upToDate struct{ alerts *mem.Alerts }
+
+// Exec implements notify.Stage.
+func (s upToDate) Exec(ctx context.Context, _ *slog.Logger, alerts ...*amalert.Alert) (context.Context, []*amalert.Alert, error) {
+	out := make([]*amalert.Alert, len(alerts))
+	for i, a := range alerts {
+		if now, err := s.alerts.Get(a.Fingerprint()); err == nil && now.UpdatedAt.After(a.UpdatedAt) {
+			a = now
+		}
+		out[i] = a
+	}
+	return ctx, out, nil
 }
 
 // allClear is a muting stage that does not mute the end of an alert that the

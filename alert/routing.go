@@ -84,7 +84,7 @@ func (r *routing) start(e *Engine) {
 	nothing := eventrecorder.NopRecorder()
 	r.inhibitor = inhibit.NewInhibitor(e.alerts, r.cfg.InhibitRules, e.log, nothing)
 	p := &pipeline{
-		inhibitor: r.inhibitor, silencer: e.silencer, intervals: r.intervals,
+		alerts: e.alerts, inhibitor: r.inhibitor, silencer: e.silencer, intervals: r.intervals,
 		groups: e.groups, journal: e.journal, metrics: e.metrics.notify,
 	}
 	r.gate = newGate(p.stage(e.deliveries.watch(r.receivers)))

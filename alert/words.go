@@ -13,6 +13,7 @@ import (
 	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 )
 
@@ -45,7 +46,7 @@ func (w Words) Alert(i monitor.Incident) Alert {
 		EndsAt:       i.Closed,
 		GeneratorURL: w.BaseURL + "/",
 	}
-	if i.ID.Domain != "" {
+	if i.ID.Domain != "" && i.Facts.Root == nil {
 		a.GeneratorURL = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
 	}
 	return a
@@ -76,8 +77,12 @@ func (w Words) labels(i monitor.Incident) map[string]string {
 	}
 	labels["domain"] = string(i.ID.Domain)
 	labels["record"] = i.ID.Key
+	if r := i.Facts.Root; r != nil {
+		labels[CauseLabel], labels["impact"] = r.String(), i.Impact.String()
+		return labels
+	}
 	if i.Name != monitor.AlertAtRisk {
-		labels["kind"] = i.Facts.Kind.String()
+		labels["kind"], labels[CauseLabel] = i.Facts.Kind.String(), i.Facts.Cause
 	}
 	labels["service"] = i.Facts.Service
 	labels["value"] = i.Value
@@ -91,7 +96,7 @@ func severity(i monitor.Incident) string {
 	switch i.Name {
 	case monitor.AlertBlind:
 		return Critical
-	case monitor.AlertDrifted, monitor.AlertMissing:
+	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertCause:
 		if i.Impact >= mailrec.Degraded {
 			return Critical
 		}
@@ -120,6 +125,8 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 		return w.atRisk(i, out)
 	case monitor.AlertChangeNotMade:
 		return w.notMade(i, out)
+	case monitor.AlertCause:
+		return w.cause(i, out)
 	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertBlind, monitor.AlertWatchdog:
 	}
 	if i.ID.Domain == "" {
@@ -161,6 +168,72 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 		{"Cause", out["cause"]}, {"To do", out["fix"]}, {"Announced was", out["announced"]},
 		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]},
 		{"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
+	})
+	return out
+}
+
+// causeSummary says in one line what makes how much go wrong.
+func causeSummary(r *monitor.Root) string {
+	what := map[rootcause.Kind]string{
+		rootcause.Zone: "The zone %s has lost all that is watched in it", rootcause.Domain: "%s has lost all records that are watched",
+		rootcause.DNSSEC: "DNSSEC of %s is broken", rootcause.Target: "What CNAME records lead to at %s is gone",
+		rootcause.Dead: "Nobody answers for the zone %s",
+	}[r.Kind]
+	if r.Reason == rootcause.Undelegated {
+		what = "The zone %s is no longer delegated"
+	}
+	if r.Reason == rootcause.Moved {
+		what = "The zone %s is served by other name servers, which do not have the records"
+	}
+	return fmt.Sprintf(what+": %s of %s", r.Name, counted(r.Records, "record"), counted(r.Domains, "registered domain"))
+}
+
+// causeTodo says what mends a cause.
+func causeTodo(r *monitor.Root) string {
+	switch r.Reason {
+	case rootcause.Undelegated:
+		return fmt.Sprintf("Look at the registration of %s (has it expired? is it on hold?) and have its name servers entered again: whois %s; dig NS %s", r.Name, r.Name, r.Name)
+	case rootcause.Moved:
+		return fmt.Sprintf("If nobody of yours moved the zone, treat it as a hijack: call the registrar. If it is a move, copy the records to the new servers: dig NS %s", r.Name)
+	case rootcause.Emptied:
+		return "Look at the zone at your DNS host: was it replaced by an empty or an old one? Restore it from its last export, or publish the records anew."
+	}
+	switch r.Kind {
+	case rootcause.DNSSEC:
+		return fmt.Sprintf("Have the DNS host sign the zone anew, or the DS record at the parent taken back until it is: dig +dnssec DNSKEY %s; dig DS %s", r.Name, r.Name)
+	case rootcause.Target:
+		return "It is the provider's to mend: look at its status page and call it. Send through another key or provider until it is."
+	case rootcause.Dead:
+		return fmt.Sprintf("Look whether the zone's name servers are up and reachable: dig +trace NS %s", r.Name)
+	case rootcause.Zone, rootcause.Domain:
+	}
+	return "Look at the zone at your DNS host and publish the records anew."
+}
+
+// cause tells of what makes many records go wrong.
+func (w Words) cause(i monitor.Incident, out map[string]string) map[string]string {
+	r := i.Facts.Root
+	out["why"], out["do"] = rrset.Printable([]byte(r.Detail)), causeTodo(r)
+	out["affects"] = fmt.Sprintf("%s of %s", counted(r.Records, "record"), counted(r.Domains, "registered domain"))
+	var worst []string
+	for _, id := range r.Worst {
+		worst = append(worst, id.Key+" of "+string(id.Domain))
+	}
+	if more := r.Records - len(worst); more > 0 {
+		worst = append(worst, fmt.Sprintf("and %d more", more))
+	}
+	out["records"] = strings.Join(worst, "\n")
+	out["effect"] = effectOf(i.Impact)
+	if i.Open() && !i.Facts.Deadline.IsZero() {
+		out["deadline"] = "the first caches run out of the verified records at " + utc(i.Facts.Deadline)
+	}
+	out["domain_url"] = w.BaseURL + "/"
+	if i.Why != "" {
+		out["ended"] = utc(i.Closed) + ": " + i.Why
+	}
+	out["description"] = description(out["summary"], [][2]string{
+		{"Since", out["since"]}, {"Why", out["why"]}, {"Records", out["records"]}, {"Why it matters", out["effect"]},
+		{"Time left", out["deadline"]}, {"Do", out["do"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
 	})
 	return out
 }
@@ -251,6 +324,8 @@ func summary(i monitor.Incident) string {
 		return fmt.Sprintf("%s was not found as it should be for %s", what, span(i.Facts.Waiting))
 	case monitor.AlertChangeNotMade:
 		return what + " was to change by " + utc(i.Facts.Announced.Until) + " and has not"
+	case monitor.AlertCause:
+		return causeSummary(i.Facts.Root)
 	case monitor.AlertBlind:
 		return "maildrift cannot see: nothing is judged until it can"
 	case monitor.AlertAtRisk:

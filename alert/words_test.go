@@ -13,6 +13,7 @@ import (
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/verdict"
 )
@@ -96,7 +97,29 @@ func incidents(t *testing.T) []monitor.Incident {
 		}},
 	}
 	blind := monitor.Incident{Name: monitor.AlertBlind, Opened: noon, Facts: monitor.Facts{Reason: "only 1 of 12 resolver operators answer the canary questions as they must"}}
-	return []monitor.Incident{drifted, missing, recovering, ended, split, overdue, shared, bogus, risk, blind}
+	notMade := lostInclude(t)
+	notMade.Name, notMade.Value = monitor.AlertChangeNotMade, ""
+	notMade.Facts.Announced = &monitor.Announced{Next: txtSet(t, "v=spf1 include:_spf.new.example -all"), Until: noon, By: "ann", Why: "new newsletter service"}
+	third := drifted
+	third.Facts.Announced = notMade.Facts.Announced
+	out := []monitor.Incident{drifted, missing, recovering, ended, split, overdue, shared, bogus, risk, blind, notMade, third}
+	for _, x := range []struct {
+		kind   rootcause.Kind
+		reason rootcause.Reason
+	}{
+		{rootcause.Zone, rootcause.Undelegated}, {rootcause.Zone, rootcause.Moved}, {rootcause.Zone, rootcause.Emptied},
+		{rootcause.Domain, ""}, {rootcause.DNSSEC, ""}, {rootcause.Target, ""}, {rootcause.Dead, ""},
+	} {
+		c := rootcause.Cause{Kind: x.kind, Name: "example.com"}
+		out = append(out, monitor.Incident{
+			ID: monitor.RecordID{Domain: "example.com", Key: monitor.CauseKey}, Name: monitor.AlertCause, Value: string(x.kind), Impact: mailrec.Rejected, Opened: noon,
+			Facts: monitor.Facts{Deadline: noon.Add(43 * time.Minute), Root: &monitor.Root{
+				Cause: c, Explanation: rootcause.Explanation{Reason: x.reason, Detail: rootcause.Explain(c, nil).Detail}, Records: 12, Domains: 3,
+				Worst: []monitor.RecordID{{Domain: "a.example.com", Key: "dkim:s1"}, {Domain: "b.example.com", Key: "spf"}},
+			}},
+		})
+	}
+	return out
 }
 
 // TestWords shows every alert as its reader gets it. UPDATE_GOLDEN=1 writes the file.

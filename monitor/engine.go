@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -562,7 +563,7 @@ type Snapshot struct {
 	// Sweeps and NextSweep are by schedule group.
 	Sweeps    map[string]SweepSummary
 	NextSweep map[string]time.Time
-	// Open are the incidents that last, in order of their opening.
+	// Open are the incidents that last, causes first, in order of their opening.
 	Open []Incident
 	Self SelfState
 	// Sources are all configured resolvers, sorted by ID.
@@ -596,7 +597,18 @@ func (e *Engine) Snapshot() *Snapshot {
 	return s
 }
 
-// openIncidents gives the incidents that last. The caller holds mu.
+// boolOrder puts true first.
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// openIncidents gives the incidents that last, causes first: they hold others back. The caller holds mu.
 func (e *Engine) openIncidents() []Incident {
 	var open []Incident
 	for _, s := range e.states {
@@ -610,11 +622,9 @@ func (e *Engine) openIncidents() []Incident {
 	if e.self.Blind != nil {
 		open = append(open, *e.self.Blind)
 	}
+	open = append(open, e.self.Causes...)
 	slices.SortFunc(open, func(a, b Incident) int {
-		if c := a.Opened.Compare(b.Opened); c != 0 {
-			return c
-		}
-		return a.ID.Compare(b.ID)
+		return cmp.Or(boolOrder(a.Name == AlertCause, b.Name == AlertCause), a.Opened.Compare(b.Opened), a.ID.Compare(b.ID))
 	})
 	return open
 }

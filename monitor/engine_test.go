@@ -21,6 +21,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 )
 
@@ -41,6 +42,9 @@ type world struct {
 	failure resolve.Outcome
 	// ttl is what resolvers give.
 	ttl uint32
+	// undelegated zones are not delegated any more; chains are the aliases by which absent names were followed.
+	undelegated map[rrset.Name]bool
+	chains      map[rrset.Name][]rrset.Name
 	// bogus says that broken sources fail because validation does; canaries are fine.
 	bogus bool
 }
@@ -54,6 +58,7 @@ func newWorld() *world {
 	return &world{
 		zone: map[resolve.Question]rrset.Set{}, caches: map[string]map[resolve.Question]rrset.Set{},
 		broken: map[string]resolve.Outcome{}, asked: map[string]int{}, ttl: 300,
+		undelegated: map[rrset.Name]bool{}, chains: map[rrset.Name][]rrset.Name{},
 	}
 }
 
@@ -84,14 +89,24 @@ func (w *world) answer(q resolve.Query) resolve.Observation {
 	o.Set = set
 	if !ok || set.Empty() {
 		o.Outcome = resolve.NXDomain
+		if o.Chain = w.chains[q.Question.Name]; o.Chain != nil && q.Source.Role == resolve.Authoritative {
+			o.Outcome = resolve.Elsewhere
+		}
 	}
 	return o
 }
 
 func (w *world) Find(_ context.Context, names []rrset.Name) map[rrset.Name]resolve.Zone {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	zones := map[rrset.Name]resolve.Zone{}
 	for _, n := range names {
-		zones[n] = resolve.Zone{Apex: "test", Servers: servers}
+		// Each registrable domain is a zone, below one that is not delegated any more.
+		apex := mailrec.Registrable(n)
+		if w.undelegated[apex] {
+			apex = apex.Parent()
+		}
+		zones[n] = resolve.Zone{Apex: apex, Servers: servers}
 	}
 	return zones
 }
@@ -606,10 +621,13 @@ func TestF40AZoneThatNobodyAnswersForIsToldWhenItLasts(t *testing.T) {
 		h.after(20 * time.Minute)
 		h.expectTold(nil, nil)
 		h.after(3 * time.Hour)
-		h.expectTold([]string{"MonitorBlind"}, nil)
+		h.expectTold([]string{"CauseFound shop.test/cause"}, nil)
+		if root := h.pager.lastTold("CauseFound shop.test/cause").Facts.Root; root.Kind != rootcause.Dead || root.Records != 2 {
+			t.Errorf("told of %+v", root)
+		}
 		h.world.failNames(resolve.ServFail)
 		h.after(2 * time.Hour)
-		h.expectTold([]string{"MonitorBlind"}, []string{"MonitorBlind"})
+		h.expectTold([]string{"CauseFound shop.test/cause"}, []string{"CauseFound shop.test/cause"})
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"maildrift/monitor/judge"
@@ -79,6 +80,9 @@ func (e *Engine) batch(sw *sweep) Batch {
 		b.Sweep = &sw.summary
 	}
 	e.batchSelf(sw, &b)
+	if sw.summary.Good() {
+		e.batchCauses(sw, &b, time.Now())
+	}
 	return b
 }
 
@@ -141,7 +145,8 @@ func (e *Engine) batchJob(j *job, b *Batch) {
 func (s *RecordState) differs(o *RecordState) bool {
 	return s.State != o.State || s.Name != o.Name || !s.Baseline.Equal(o.Baseline) || !s.Seen.Equal(o.Seen) ||
 		s.Finding.Reason != o.Finding.Reason || s.Affordable != o.Affordable || s.Inherited != o.Inherited || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
-		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident || s.Change != o.Change
+		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident || s.Change != o.Change ||
+		s.Zone != o.Zone || !slices.Equal(s.Servers, o.Servers)
 }
 
 // newIntervals gives the answers that differ from the last of the same source.

@@ -59,7 +59,7 @@ func (j *job) incidents(now time.Time) []Incident {
 		updated := *open
 		updated.Facts = j.facts(now)
 		// They are labels of the alert, by which it is known: an edit of the domain must not make it another.
-		updated.Facts.Labels, updated.Facts.Service = open.Facts.Labels, open.Facts.Service
+		updated.Facts.Labels, updated.Facts.Service, updated.Facts.Cause = open.Facts.Labels, open.Facts.Service, open.Facts.Cause
 		if len(j.rulings) == 0 {
 			updated.Facts.Rulings = open.Facts.Rulings
 		}
@@ -95,7 +95,7 @@ func (j *job) facts(now time.Time) Facts {
 		Was: j.state.Baseline, Is: j.state.Seen, Finding: j.state.Finding,
 		Stage: j.state.Stage, Decision: j.evidence.Decision, Votes: j.evidence.Votes(),
 		Deadline: j.state.Deadline, LastDeadline: j.state.LastDeadline, Publish: r.Publish, Rulings: j.rulings,
-		Explanation: j.explanation,
+		Explanation: j.explanation, Cause: j.cause.String(),
 	}
 	if shared := j.subject.Domain.Shared; shared != nil {
 		f.Affects, f.Examples = shared.Count, shared.Examples

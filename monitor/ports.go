@@ -63,6 +63,8 @@ type SelfState struct {
 	// earliest of them, zero when there is none.
 	Gates     map[string]time.Time `json:"gates,omitempty"`
 	GateSince time.Time            `json:"gate_since,omitzero"`
+	// Causes are the open incidents about what makes many records go wrong.
+	Causes []Incident `json:"causes,omitempty"`
 	// LastGoodSweep is when the last reliable sweep ended.
 	LastGoodSweep time.Time `json:"last_good_sweep,omitzero"`
 }

@@ -7,6 +7,7 @@ import (
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/verdict"
 )
@@ -38,6 +39,9 @@ type RecordState struct {
 	Inherited string `json:"inherited,omitempty"`
 	// OldTTL is the last TTL in seconds that the authority gave for the good record.
 	OldTTL uint32 `json:"old_ttl,omitempty"`
+	// Zone and Servers are the zone that the record lived in when it was last well, and its servers' names.
+	Zone    rrset.Name   `json:"zone,omitempty"`
+	Servers []rrset.Name `json:"servers,omitempty"`
 	// Change is a change that was announced; nil if none was.
 	Change *Change `json:"change,omitempty"`
 	// Incident is the alert that is open; nil if none is.
@@ -67,6 +71,8 @@ const (
 	AlertOverdue      AlertName = "VerificationOverdue"
 	// AlertChangeNotMade is about an announced change whose window ended without it.
 	AlertChangeNotMade AlertName = "ChangeNotMade"
+	// AlertCause is about one thing that makes many records go wrong; their own alerts are held back by it.
+	AlertCause AlertName = "CauseFound"
 	// AlertBlind is about the monitor itself.
 	AlertBlind AlertName = "MonitorBlind"
 	// AlertWatchdog always fires.
@@ -131,10 +137,24 @@ type Facts struct {
 	Hygiene []hygiene.Finding `json:"hygiene,omitempty"`
 	// Announced is what was announced to come and did not, or is not what came; nil if nothing was.
 	Announced *Announced `json:"announced,omitempty"`
+	// Cause names the common cause by which the record went wrong, set when the alert begins; empty if it went
+	// wrong by itself. Root is what there is to tell of a cause, in its own alert.
+	Cause string `json:"cause,omitempty"`
+	Root  *Root  `json:"root,omitempty"`
 	// Waiting is how long an overdue record has been waited for.
 	Waiting time.Duration `json:"waiting_ns,omitempty"`
 	// Reason is what keeps the monitor itself from seeing.
 	Reason string `json:"reason,omitempty"`
+}
+
+// Root is a cause as an alert tells of it.
+type Root struct {
+	rootcause.Cause
+	rootcause.Explanation
+	// Records and Domains count what it makes go wrong; Worst names some of them, the worst first.
+	Records int        `json:"records"`
+	Domains int        `json:"domains"`
+	Worst   []RecordID `json:"worst,omitempty"`
 }
 
 // Announced is an announced change as an alert tells of it.

@@ -366,15 +366,19 @@ func TestDNSSECThatOnlyValidatingOperatorsFailIsToldForWhatItIs(t *testing.T) {
 		h.expectTold(nil, nil)
 		h.after(4 * time.Hour)
 		h.expectTold([]string{
+			"CauseFound shop.test/cause",
 			"RecordDisagreement shop.test/dkim:s", "RecordDisagreement shop.test/dmarc", "RecordDisagreement shop.test/spf",
 		}, nil)
+		if i := h.pager.lastTold("RecordDisagreement shop.test/spf"); i.Facts.Cause != "dnssec/shop.test" {
+			t.Errorf("its cause is %q", i.Facts.Cause)
+		}
 		i := h.pager.lastTold("RecordDisagreement shop.test/spf")
 		if !strings.Contains(i.Facts.Finding.Reason, "DNSSEC validation fails") || i.Facts.Decision.Bogus != 4 || i.Impact != mailrec.Degraded {
 			t.Errorf("impact %s: %+v", i.Impact, i.Facts)
 		}
 		h.world.mend()
 		h.after(4 * time.Hour)
-		if _, ended := h.pager.told(); len(ended) != 3 {
+		if _, ended := h.pager.told(); len(ended) != 4 {
 			t.Errorf("ended: %q", ended)
 		}
 	})

@@ -20,7 +20,7 @@ var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 var keyName = regexp.MustCompile(`^[A-Za-z0-9._:*@/-]{1,100}$`)
 
 // reservedLabels are set by maildrift itself.
-var reservedLabels = []string{"alertname", "domain", "record", "kind", "service", "severity", "impact", "value"}
+var reservedLabels = []string{"alertname", "domain", "record", "kind", "service", "severity", "impact", "value", "cause", "escalation"}
 
 // Resolve makes the domain that a spec describes: its name in canonical form
 // and all records that it must publish. An error is a *FieldError.

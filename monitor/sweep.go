@@ -9,6 +9,7 @@ import (
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/verdict"
 )
@@ -27,7 +28,9 @@ type job struct {
 	transitions []Transition
 	rulings     []verdict.Ruling
 	explanation *Explanation
-	again       judge.Again
+	// cause is what made the record go wrong together with others; none if it did by itself.
+	cause rootcause.Cause
+	again judge.Again
 	// turned says that a verified, holding record went bad in this sweep.
 	turned bool
 }
@@ -145,6 +148,8 @@ type sweep struct {
 	gated bool
 	// unseen says that most records could not be judged; empty if they could.
 	unseen string
+	// found are the causes that the sweep's records have, with what is known of them.
+	found map[rootcause.Cause]rootcause.Explanation
 }
 
 // run asks and judges until nothing is left to confirm.
@@ -170,6 +175,7 @@ func (sw *sweep) run(ctx context.Context) error {
 		return fmt.Errorf("sweep given up: %w", ctx.Err())
 	}
 	sw.inherit(ctx)
+	sw.findCauses(time.Now())
 	sw.doubt()
 	sw.explain(ctx)
 	return nil
@@ -235,7 +241,8 @@ func waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) {
 // doubt asks whether the sweep as a whole can be believed, and whether it saw
 // enough to be called seeing.
 func (sw *sweep) doubt() {
-	var verified, blind, long, turned int
+	var verified, blind, turned int
+	causes := map[rootcause.Cause]int{}
 	for _, j := range sw.jobs {
 		if j.before.Phase != judge.Verified {
 			continue
@@ -243,12 +250,12 @@ func (sw *sweep) doubt() {
 		verified++
 		if j.evidence.Decision.Verdict == judge.Blind {
 			blind++
-			if since := j.before.BlindSince; !since.IsZero() && time.Since(since) >= sw.settings.Rules.DisagreementAfter {
-				long++
-			}
 		}
-		if j.turned {
-			turned++
+		if !j.turned {
+			continue
+		}
+		if turned++; j.cause != (rootcause.Cause{}) {
+			causes[j.cause]++
 		}
 	}
 	sw.summary.Blind = blind
@@ -256,14 +263,19 @@ func (sw *sweep) doubt() {
 	if sw.summary.Group == "" {
 		of = sw.engine.verifiedRecords() // a recheck takes only what is suspected already
 	}
+	// What turned by one cause turned once: a zone or a provider that is gone is no fault of ours, however
+	// many records it takes along.
+	for _, n := range causes {
+		turned, of = turned-n+1, of-n+1
+	}
 	if sw.summary.Distrusted == "" && gate.Closed(turned, of) && !sw.engine.gateOpens(sw.summary.Group, gate.Hold) {
 		sw.gated = true
 		sw.summary.Distrusted = fmt.Sprintf("%d of %d records turned bad at once, which is more likely our fault than theirs; held back until it lasts for %s",
 			turned, of, gate.Hold)
 	}
-	// Records that cannot be judged do not taint those that can. But somebody must be told that most
-	// of them cannot: at once if they are many, else when it lasts, as when a small fleet's only zone is dead.
-	if many := blind >= max(gate.MinRecords, 1); many && blind*2 > verified || long*2 > verified {
+	// Records that cannot be judged do not taint those that can. But somebody must be told that most of them
+	// cannot. If they are few, it is their zones that are dead, which is told of them.
+	if blind >= max(gate.MinRecords, 1) && blind*2 > verified {
 		sw.unseen = fmt.Sprintf("%d of %d records cannot be judged: too few sources answer for their zones", blind, verified)
 	}
 }
@@ -295,6 +307,7 @@ func (j *job) remember(before judge.Position) {
 	case before.Phase != judge.Verified && j.state.Phase == judge.Verified && ok:
 		j.state.Baseline = heard.Finding.Seen
 		j.state.OldTTL = heard.TTL
+		j.rememberZone()
 	case j.state.Phase != judge.Verified:
 		j.rememberWaiting()
 	case d.Verdict == judge.Blind:
@@ -305,6 +318,7 @@ func (j *job) remember(before judge.Position) {
 		if d.Authority == judge.AuthorityGood && ok {
 			j.state.OldTTL = heard.TTL
 		}
+		j.rememberZone()
 		j.follow(heard, ok)
 	case j.state.Stage == judge.Recovering:
 		j.state.Deadline, j.state.LastDeadline = time.Time{}, j.evidence.Mended()

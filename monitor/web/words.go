@@ -88,6 +88,8 @@ func alertWords(name monitor.AlertName) string {
 		return "has still not appeared"
 	case monitor.AlertChangeNotMade:
 		return "was to change and has not"
+	case monitor.AlertCause:
+		return "makes many records go wrong"
 	case monitor.AlertBlind:
 		return "maildrift cannot see"
 	case monitor.AlertWatchdog:

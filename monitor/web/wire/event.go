@@ -16,7 +16,7 @@ import (
 type Incident struct {
 	Domain rrset.Name        `json:"domain,omitempty" doc:"Empty for alerts about the monitor itself"`
 	Record string            `json:"record,omitempty"`
-	Alert  monitor.AlertName `json:"alert" doc:"RecordDrifted, RecordMissing, RecordDisagreement, VerificationOverdue or MonitorBlind"`
+	Alert  monitor.AlertName `json:"alert" doc:"Name of the alert: RecordDrifted, RecordMissing, CauseFound …"`
 	Impact mailrec.Impact    `json:"impact" doc:"What receivers do: none, weakened, degraded or rejected"`
 	Value  string            `json:"value,omitempty" doc:"Tells drifts of one record to different values apart"`
 	Opened time.Time         `json:"opened"`
@@ -45,8 +45,21 @@ type Incident struct {
 	Fix     string           `json:"fix,omitempty" doc:"What to do about the cause"`
 	// Affects is how many domains rest on a record that nobody registered, Risks what a domain's mail stands
 	// on that fails.
-	Affects int    `json:"affects,omitempty" doc:"Registered domains that rest on the record"`
+	Affects int `json:"affects,omitempty" doc:"Registered domains that rest on the record"`
+	// CauseOf names the common cause by which the record went wrong; Root is what a CauseFound tells of.
+	CauseOf string `json:"cause_of,omitempty" doc:"The common cause by which the record went wrong, whose alert stands for this one"`
+	Root    *Root  `json:"root,omitempty" doc:"What a CauseFound is about"`
 	Risks   []Risk `json:"risks,omitempty" doc:"What the domain's mail stands on that fails"`
+}
+
+// Root is one thing that makes many records go wrong.
+type Root struct {
+	Cause   string   `json:"cause" doc:"Kind and name: zone/example.com"`
+	Reason  string   `json:"reason,omitempty" doc:"undelegated, moved or emptied, for a zone"`
+	Detail  string   `json:"detail"`
+	Records int      `json:"records" doc:"Records that it makes go wrong"`
+	Domains int      `json:"domains" doc:"Registered domains of these records"`
+	Worst   []string `json:"worst,omitempty" doc:"Some of the records as domain/key, the worst first"`
 }
 
 // IncidentOf gives an incident.
@@ -59,7 +72,13 @@ func IncidentOf(i monitor.Incident) Incident {
 		Was: DataOf(f.Was), Is: DataOf(f.Is), Finding: findingOf(f.Finding),
 		Stage: f.Stage, Decision: f.Decision, Votes: votesOf(f.Votes),
 		Deadline: f.Deadline.UTC(), LastDeadline: f.LastDeadline.UTC(), Publish: f.Publish, Reason: f.Reason,
-		Rulings: f.Rulings, Affects: f.Affects,
+		Rulings: f.Rulings, Affects: f.Affects, CauseOf: f.Cause,
+	}
+	if r := f.Root; r != nil {
+		out.Root = &Root{Cause: r.String(), Reason: string(r.Reason), Detail: printable(r.Detail), Records: r.Records, Domains: r.Domains}
+		for _, id := range r.Worst {
+			out.Root.Worst = append(out.Root.Worst, id.String())
+		}
 	}
 	if x := f.Explanation; x != nil {
 		out.Cause, out.Fix = printable(x.Cause), printable(x.Fix)
@@ -67,7 +86,7 @@ func IncidentOf(i monitor.Incident) Incident {
 	if len(f.Hygiene) > 0 {
 		out.Risks = risksOf(f.Hygiene)
 	}
-	if i.ID != (monitor.RecordID{}) && i.Name != monitor.AlertAtRisk {
+	if i.ID != (monitor.RecordID{}) && i.Name != monitor.AlertAtRisk && f.Root == nil {
 		out.Kind, out.Type = f.Kind.String(), f.Type.String()
 	}
 	return out

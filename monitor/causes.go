@@ -1,0 +1,220 @@
+package monitor
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rootcause"
+	"maildrift/monitor/rrset"
+)
+
+// CauseKey stands where incidents about records have the record's key.
+const CauseKey = "cause"
+
+// maxWorst is how many records an alert about a cause names.
+const maxWorst = 10
+
+// rememberZone keeps the zone that a record lives in while it is well, to tell later whether that has changed.
+func (j *job) rememberZone() {
+	z := j.evidence.Zone
+	if len(z.Servers) == 0 {
+		return
+	}
+	if names := serverNames(z); j.state.Zone != z.Apex || !slices.Equal(j.state.Servers, names) {
+		j.state.Zone, j.state.Servers = z.Apex, names
+	}
+}
+
+// serverNames gives the names of a zone's servers, each once.
+func serverNames(z resolve.Zone) []rrset.Name {
+	var out []rrset.Name
+	for _, s := range z.Servers {
+		name, _, _ := strings.Cut(s.ID, "/") // a server has an ID for each of its addresses
+		out = append(out, rrset.Name(name))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// bad says whether a job is about a verified record that cannot be well by itself.
+func (j *job) bad(now time.Time, after time.Duration) bool {
+	return j.state.Phase == judge.Verified && shareOf(&j.state, now, after) != rootcause.Well
+}
+
+// shareOf says how a record is, as far as others may share its fate.
+func shareOf(s *RecordState, now time.Time, after time.Duration) rootcause.State {
+	switch {
+	case s.Verdict.Lost() && s.Stage != judge.Recovering:
+		return rootcause.Lost
+	case s.Verdict == judge.Disagreeing && s.Finding.Rule == bogusFinding().Rule && s.Seen.Empty():
+		return rootcause.Bogus
+	case !s.BlindSince.IsZero() && now.Sub(s.BlindSince) >= after:
+		return rootcause.Unreachable
+	}
+	return rootcause.Well
+}
+
+// findCauses asks what the sweep's bad records have in common, with each other and with those that were bad
+// before.
+func (sw *sweep) findCauses(now time.Time) {
+	after := sw.settings.Rules.DisagreementAfter
+	if !slices.ContainsFunc(sw.jobs, func(j *job) bool { return j.bad(now, after) }) {
+		return
+	}
+	e := sw.engine
+	var records []rootcause.Record
+	var jobs []*job
+	swept := map[RecordID]bool{}
+	for _, j := range sw.jobs {
+		swept[j.state.ID] = true
+		if j.state.Phase == judge.Verified && j.subject.Domain.Shared == nil {
+			records, jobs = append(records, j.fate(now, after)), append(jobs, j)
+		}
+	}
+	e.mu.Lock()
+	for id, s := range e.states {
+		if s.Phase == judge.Verified && !swept[id] && id.Key != SharedKey {
+			records = append(records, rootcause.Record{
+				Domain: id.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers,
+			})
+		}
+	}
+	e.mu.Unlock()
+	sw.found = map[rootcause.Cause]rootcause.Explanation{}
+	for i, c := range rootcause.Find(records) {
+		if c == (rootcause.Cause{}) || i >= len(jobs) {
+			continue
+		}
+		if jobs[i].cause = c; sw.found[c] == (rootcause.Explanation{}) {
+			sw.found[c] = rootcause.Explain(c, records)
+		}
+	}
+}
+
+// fate is a job's record as causes see it.
+func (j *job) fate(now time.Time, after time.Duration) rootcause.Record {
+	out := rootcause.Record{
+		Domain: j.state.ID.Domain, Name: j.state.Name, State: shareOf(&j.state, now, after),
+		Zone: j.state.Zone, Servers: j.state.Servers, Now: j.evidence.Zone.Apex, ServersNow: serverNames(j.evidence.Zone),
+	}
+	if h, ok := j.evidence.first(func(h Heard) bool { return h.Stand == judge.Absent && len(h.Chain) > 0 }); ok && out.State == rootcause.Lost {
+		out.TargetZone = mailrec.Registrable(h.Chain[len(h.Chain)-1])
+	}
+	return out
+}
+
+// batchCauses opens, updates and closes the incidents about causes as the records that have them ask for.
+func (e *Engine) batchCauses(sw *sweep, b *Batch, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(sw.found) == 0 && len(e.self.Causes) == 0 {
+		return
+	}
+	self := e.self
+	if b.Self != nil {
+		self = *b.Self
+	}
+	members := e.membersAfter(b)
+	var causes []Incident
+	known := map[string]bool{}
+	for _, had := range self.Causes {
+		id := had.Facts.Root.String()
+		known[id] = true
+		m := members[id]
+		if len(m) == 0 {
+			b.Incidents = append(b.Incidents, closeIncident(had, now, "recovered"))
+			continue
+		}
+		if next, news := had.withMembers(m); news {
+			b.Incidents = append(b.Incidents, next)
+			had = next
+		}
+		causes = append(causes, had)
+	}
+	for _, c := range sortedCauses(sw.found) {
+		if m := members[c.String()]; !known[c.String()] && len(m) > 0 {
+			in, _ := Incident{ID: RecordID{c.Name, CauseKey}, Name: AlertCause, Value: string(c.Kind), Opened: now, Facts: Facts{
+				Root: &Root{Cause: c, Explanation: sw.found[c]},
+			}}.withMembers(m)
+			causes, b.Incidents = append(causes, in), append(b.Incidents, in)
+		}
+	}
+	self.Causes = causes
+	b.Self = &self
+}
+
+func sortedCauses(found map[rootcause.Cause]rootcause.Explanation) []rootcause.Cause {
+	var out []rootcause.Cause
+	for c := range found {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b rootcause.Cause) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+// member is a record that a cause makes go wrong.
+type member struct {
+	id       RecordID
+	impact   mailrec.Impact
+	deadline time.Time
+}
+
+// membersAfter gives the records of each cause as they are once the batch is committed: those whose open alert
+// names it, and those of a zone that nobody answers for. The caller holds mu.
+func (e *Engine) membersAfter(b *Batch) map[string][]member {
+	out := map[string][]member{}
+	seen := map[RecordID]bool{}
+	take := func(s *RecordState) {
+		if i := s.Incident; i != nil && i.Facts.Cause != "" {
+			out[i.Facts.Cause] = append(out[i.Facts.Cause], member{s.ID, i.Impact, s.Deadline})
+		}
+		if !s.BlindSince.IsZero() && s.Incident == nil {
+			c := rootcause.Cause{Kind: rootcause.Dead, Name: s.Zone}.String()
+			out[c] = append(out[c], member{s.ID, mailrec.Rejected, time.Time{}})
+		}
+	}
+	for i := range b.States {
+		seen[b.States[i].ID] = true
+		take(&b.States[i])
+	}
+	for _, id := range b.Removed {
+		seen[id] = true
+	}
+	for id, s := range e.states {
+		if !seen[id] {
+			take(s)
+		}
+	}
+	return out
+}
+
+// withMembers gives a cause's incident with what it makes go wrong, and says whether that is news. Its impact is
+// that of its worst record when it began.
+func (i Incident) withMembers(m []member) (Incident, bool) {
+	slices.SortFunc(m, func(a, b member) int { return cmp.Or(cmp.Compare(b.impact, a.impact), a.id.Compare(b.id)) })
+	root := *i.Facts.Root
+	domains := map[rrset.Name]bool{}
+	var worst []RecordID
+	var first time.Time
+	for _, x := range m {
+		domains[x.id.Domain] = true
+		if len(worst) < maxWorst {
+			worst = append(worst, x.id)
+		}
+		if !x.deadline.IsZero() && (first.IsZero() || x.deadline.Before(first)) {
+			first = x.deadline
+		}
+	}
+	if root.Records == 0 {
+		i.Impact = m[0].impact
+	}
+	news := root.Records != len(m) || root.Domains != len(domains) || !i.Facts.Deadline.Equal(first)
+	root.Records, root.Domains, root.Worst = len(m), len(domains), worst
+	i.Facts.Root, i.Facts.Deadline = &root, first
+	return i, news
+}

@@ -28,10 +28,11 @@ func NewNotifier(to Putter, words Words, started time.Time) *Notifier {
 // Notify tells all incidents, and that somebody is watching. Hearing the same
 // again makes no difference.
 func (n *Notifier) Notify(ctx context.Context, incidents []monitor.Incident) error {
+	now := time.Now()
 	alerts := make([]Alert, 0, len(incidents)+1)
 	alerts = append(alerts, n.words.Watchdog(n.started))
 	for _, i := range incidents {
-		alerts = append(alerts, n.words.Alert(i))
+		alerts = append(alerts, n.words.Alerts(i, now)...)
 	}
 	return n.to.Put(ctx, alerts...)
 }

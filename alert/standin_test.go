@@ -22,7 +22,7 @@ func causeAlert(cause string) Alert {
 	return a
 }
 
-func ended(a Alert) Alert {
+func over(a Alert) Alert {
 	a.EndsAt = time.Now()
 	return a
 }
@@ -46,7 +46,7 @@ receivers:
 		}
 		fire = append(fire, causeAlert(cause))
 		for _, a := range fire {
-			end = append(end, ended(a))
+			end = append(end, over(a))
 		}
 		e.put(fire...)
 		o.await(t, "firing: mail.example=firing")
@@ -61,7 +61,7 @@ func TestWhatOutlivesItsCauseIsToldThen(t *testing.T) {
 	child := of("RecordMissing", "zone/a.example", 1)
 	e.put(child, causeAlert("zone/a.example"))
 	o.await(t, "firing: mail.example=firing")
-	e.put(ended(causeAlert("zone/a.example")))
+	e.put(over(causeAlert("zone/a.example")))
 	until(t, func() bool { return len(o.told()) == 3 }, func() string { return fmt.Sprint(o.told()) })
 	got := o.told()
 	slices.Sort(got) // two groups, each in its own time
@@ -89,7 +89,7 @@ func TestAnEscalationTakesThePlaceOfWhatItEscalates(t *testing.T) {
 		o.await(t, want...)
 	}
 	for i := range so {
-		so[i] = ended(so[i])
+		so[i] = over(so[i])
 	}
 	e.put(so...)
 	o.await(t, append(want, "resolved: a.example=resolved a.example=resolved a.example=resolved a.example=resolved")...)
@@ -118,7 +118,7 @@ receivers:
 		t.Errorf("ten thousand alerts take %d MiB", grown>>20)
 	}
 	for i := range alerts {
-		alerts[i] = ended(alerts[i])
+		alerts[i] = over(alerts[i])
 	}
 	e.put(alerts...)
 	o.await(t, "firing: mail.example=firing", "resolved: mail.example=resolved")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,12 +37,25 @@ type Words struct {
 	Runbooks string
 }
 
-// Alert gives the alert that tells an incident. Its labels depend only on what
+// Alerts gives the alert that tells an incident and, as its time runs out, one more a level. Each level holds back
+// those before it, so that one is open at a time; all of them end together.
+func (w Words) Alerts(i monitor.Incident, now time.Time) []Alert {
+	out := []Alert{w.Alert(i, now)}
+	for _, level := range i.Escalations {
+		a := w.Alert(i, now)
+		a.Labels[EscalationLabel], a.Labels["severity"] = strconv.Itoa(level.Percent), Critical
+		a.StartsAt = level.At
+		out = append(out, a)
+	}
+	return out
+}
+
+// Alert gives the alert that tells an incident, as it reads now. Its labels depend only on what
 // does not change while the incident lasts.
-func (w Words) Alert(i monitor.Incident) Alert {
+func (w Words) Alert(i monitor.Incident, now time.Time) Alert {
 	a := Alert{
 		Labels:       w.labels(i),
-		Annotations:  w.annotations(i),
+		Annotations:  w.annotations(i, now),
 		StartsAt:     i.Opened,
 		EndsAt:       i.Closed,
 		GeneratorURL: w.BaseURL + "/",
@@ -114,9 +128,12 @@ func severity(i monitor.Incident) string {
 	return Warning
 }
 
-func (w Words) annotations(i monitor.Incident) map[string]string {
+func (w Words) annotations(i monitor.Incident, now time.Time) map[string]string {
 	f := i.Facts
 	out := map[string]string{"summary": summary(i), "since": utc(i.Opened)}
+	if left := withdrawal(i, now); left != "" && len(i.Escalations) > 0 {
+		out["summary"] += "; " + left
+	}
 	if w.Runbooks != "" {
 		out["runbook_url"] = w.Runbooks + "/" + string(i.Name) + ".md"
 	}
@@ -126,7 +143,7 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	case monitor.AlertChangeNotMade:
 		return w.notMade(i, out)
 	case monitor.AlertCause:
-		return w.cause(i, out)
+		return w.cause(i, out, now)
 	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertBlind, monitor.AlertWatchdog:
 	}
 	if i.ID.Domain == "" {
@@ -146,7 +163,9 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 	set("rule", f.Finding.Rule)
 	set("seen_by", seenBy(f))
 	set("stage", stage(i))
-	set("deadline", deadline(f))
+	set("deadline", deadline(i, now))
+	set("caches", caches(i))
+	set("withdrawal", withdrawal(i, now))
 	set("effect", effect(i))
 	set("receivers", rulings(f))
 	if x := f.Explanation; x != nil {
@@ -158,16 +177,14 @@ func (w Words) annotations(i monitor.Incident) map[string]string {
 		set("announced", announced(f.Announced))
 	}
 	set("publish", publish(f))
-	if i.Why != "" {
-		set("ended", utc(i.Closed)+": "+i.Why)
-	}
+	set("ended", ended(i))
 	set("domain_url", w.BaseURL+"/domains/"+url.PathEscape(string(i.ID.Domain)))
 	out["description"] = description(out["summary"], [][2]string{
 		{"Record", out["owner"]}, {"Since", out["since"]}, {"Change", out["change"]}, {"Was", out["old"]},
 		{"Is now", cmp.Or(out["new"], nothing(i))}, {"Why it matters", out["effect"]}, {"Receivers", out["receivers"]}, {"Domains", out["affects"]},
 		{"Cause", out["cause"]}, {"To do", out["fix"]}, {"Announced was", out["announced"]},
-		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]},
-		{"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
+		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]}, {"Caches", out["caches"]},
+		{"Withdrawal", out["withdrawal"]}, {"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
 	})
 	return out
 }
@@ -211,7 +228,7 @@ func causeTodo(r *monitor.Root) string {
 }
 
 // cause tells of what makes many records go wrong.
-func (w Words) cause(i monitor.Incident, out map[string]string) map[string]string {
+func (w Words) cause(i monitor.Incident, out map[string]string, now time.Time) map[string]string {
 	r := i.Facts.Root
 	out["why"], out["do"] = rrset.Printable([]byte(r.Detail)), causeTodo(r)
 	out["affects"] = fmt.Sprintf("%s of %s", counted(r.Records, "record"), counted(r.Domains, "registered domain"))
@@ -225,7 +242,7 @@ func (w Words) cause(i monitor.Incident, out map[string]string) map[string]strin
 	out["records"] = strings.Join(worst, "\n")
 	out["effect"] = effectOf(i.Impact)
 	if i.Open() && !i.Facts.Deadline.IsZero() {
-		out["deadline"] = "the first caches run out of the verified records at " + utc(i.Facts.Deadline)
+		out["deadline"] = "the first caches run out of the verified records " + in(i.Facts.Deadline, now)
 	}
 	out["domain_url"] = w.BaseURL + "/"
 	if i.Why != "" {
@@ -482,16 +499,65 @@ func stage(i monitor.Incident) string {
 	return ""
 }
 
-// deadline says when caches run out of the good record. It names times, not
-// what is left of them: texts that change by themselves would be stale when read.
-func deadline(f monitor.Facts) string {
-	if f.Stage != judge.AtAuthority || f.Deadline.IsZero() {
+// deadline says when receivers begin to feel a change that only the zone's own servers have so far.
+func deadline(i monitor.Incident, now time.Time) string {
+	f := i.Facts
+	if !i.Open() || f.Stage != judge.AtAuthority || f.Deadline.IsZero() {
 		return ""
 	}
+	what := map[mailrec.Impact]string{
+		mailrec.Rejected: "receivers start to reject", mailrec.Degraded: "mail starts to suffer", mailrec.Weakened: "protection starts to be lost",
+		mailrec.None: "receivers start to see it",
+	}[i.Impact]
+	out := what + " " + in(f.Deadline, now)
 	if f.LastDeadline.After(f.Deadline) {
-		return fmt.Sprintf("the first caches run out of the verified record at %s, the last at %s", utc(f.Deadline), utc(f.LastDeadline))
+		out += ", all of them by " + utc(f.LastDeadline)
 	}
-	return "caches run out of the verified record at " + utc(f.Deadline)
+	return out
+}
+
+// in says when, and how long that is from now.
+func in(t, now time.Time) string {
+	if !t.After(now) {
+		return "now (since " + utc(t) + ")"
+	}
+	return "in " + span(t.Sub(now)) + ", at " + utc(t)
+}
+
+// caches says which operators still have the verified record, and until when.
+func caches(i monitor.Incident) string {
+	if !i.Open() || i.Facts.Stage != judge.AtAuthority {
+		return ""
+	}
+	var out []string
+	for _, c := range i.Facts.Caches {
+		out = append(out, string(c.Operator)+" until "+c.Until.UTC().Format("15:04:05"))
+	}
+	return strings.Join(out, ", ")
+}
+
+// withdrawal says when the mail service withdraws the domain's verification.
+func withdrawal(i monitor.Incident, now time.Time) string {
+	at := i.Facts.Revokes
+	switch {
+	case at.IsZero() || !i.Open():
+		return ""
+	case !at.After(now):
+		return i.Facts.Service + " has withdrawn the domain's verification by now (" + utc(at) + "): verify it anew once the record is back"
+	}
+	return i.Facts.Service + " withdraws the domain's verification " + in(at, now)
+}
+
+// ended says how it ended.
+func ended(i monitor.Incident) string {
+	lost := i.Name == monitor.AlertDrifted || i.Name == monitor.AlertMissing
+	switch {
+	case i.Open():
+		return ""
+	case lost && i.Why == "recovered" && i.Facts.Reached.IsZero():
+		return utc(i.Closed) + ": mended before caches ran out; no resolver that was asked ever gave the wrong answer: nothing was lost"
+	}
+	return utc(i.Closed) + ": " + i.Why
 }
 
 // effect says what receivers do, from the record alone.

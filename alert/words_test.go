@@ -55,6 +55,8 @@ func lostInclude(t *testing.T) monitor.Incident {
 			Decision: judge.Decision{Configured: 7, Heard: 6, Wrong: 2, Servers: 2, ServersHeard: 1, ServersWrong: 1, Authority: judge.AuthorityWrong},
 			Rulings:  []verdict.Ruling{{Receiver: "Gmail", Action: verdict.Refuse, Code: "550 5.7.26", Why: "the SPF record ends in -all and the mail does not pass it"}},
 			Deadline: noon.Add(43 * time.Minute), LastDeadline: noon.Add(time.Hour),
+			Caches:  []monitor.Cache{{Operator: "he", Until: noon.Add(43 * time.Minute)}, {Operator: "quad101", Until: noon.Add(55 * time.Minute)}},
+			Reached: noon,
 		},
 	}
 }
@@ -102,7 +104,12 @@ func incidents(t *testing.T) []monitor.Incident {
 	notMade.Facts.Announced = &monitor.Announced{Next: txtSet(t, "v=spf1 include:_spf.new.example -all"), Until: noon, By: "ann", Why: "new newsletter service"}
 	third := drifted
 	third.Facts.Announced = notMade.Facts.Announced
-	out := []monitor.Incident{drifted, missing, recovering, ended, split, overdue, shared, bogus, risk, blind, notMade, third}
+	inTime := ended
+	inTime.Facts.Reached = time.Time{}
+	running := missing
+	running.Facts.Service, running.Facts.Revokes = "ses", noon.Add(14*time.Hour)
+	running.Escalations = []monitor.Escalation{{Percent: 50, At: noon.Add(-22 * time.Hour)}, {Percent: 80, At: noon}}
+	out := []monitor.Incident{inTime, running, drifted, missing, recovering, ended, split, overdue, shared, bogus, risk, blind, notMade, third}
 	for _, x := range []struct {
 		kind   rootcause.Kind
 		reason rootcause.Reason
@@ -127,7 +134,7 @@ func TestWords(t *testing.T) {
 	var all strings.Builder
 	alerts := []Alert{words.Watchdog(noon)}
 	for _, i := range incidents(t) {
-		alerts = append(alerts, words.Alert(i))
+		alerts = append(alerts, words.Alerts(i, noon)...)
 	}
 	for _, a := range alerts {
 		all.WriteString("== " + a.Labels["alertname"] + "\n")
@@ -156,12 +163,12 @@ func TestWords(t *testing.T) {
 // What spreads must not change who the alert is, or people are called again.
 func TestLabelsStayWhileAnIncidentLasts(t *testing.T) {
 	i := lostInclude(t)
-	before := words.Alert(i).Labels
+	before := words.Alert(i, noon).Labels
 	i.Facts.Stage, i.Facts.Deadline = judge.AtReceivers, noon
 	i.Facts.Decision = judge.Decision{Heard: 12, Wrong: 12}
 	i.Facts.Finding.Impact, i.Facts.Finding.Reason = mailrec.None, "another"
 	i.Closed = noon.Add(time.Hour)
-	if after := words.Alert(i).Labels; !maps.Equal(before, after) {
+	if after := words.Alert(i, noon).Labels; !maps.Equal(before, after) {
 		t.Errorf("labels %v became %v", before, after)
 	}
 }
@@ -170,7 +177,7 @@ func TestSeverityFollowsImpact(t *testing.T) {
 	for impact, want := range map[mailrec.Impact]string{mailrec.Rejected: Critical, mailrec.Degraded: Critical, mailrec.Weakened: Warning, mailrec.None: Warning} {
 		i := lostInclude(t)
 		i.Impact = impact
-		if got := words.Alert(i).Labels["severity"]; got != want {
+		if got := words.Alert(i, noon).Labels["severity"]; got != want {
 			t.Errorf("impact %s is %s, want %s", impact, got, want)
 		}
 	}
@@ -180,7 +187,7 @@ func TestF131HostileBytesAreInert(t *testing.T) {
 	i := lostInclude(t)
 	i.Facts.Is = txtSet(t, "v=spf1 \x1b[31m\u202e\r\nX: y\x00 -all")
 	i.Facts.Finding = mailrec.Expectation{Kind: mailrec.SPF, Match: mailrec.Captured}.Compare(i.Facts.Was, i.Facts.Is)
-	for k, v := range words.Alert(i).Annotations {
+	for k, v := range words.Alert(i, noon).Annotations {
 		if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x202e || r == 0x7f }) {
 			t.Errorf("annotation %s holds %q", k, v)
 		}
@@ -191,7 +198,7 @@ func TestF131HostileBytesAreInert(t *testing.T) {
 func TestAnEndBeforeItsStartIsTaken(t *testing.T) {
 	i := lostInclude(t)
 	i.Closed = i.Opened.Add(-time.Hour)
-	out, err := words.Alert(i).export(noon.Add(time.Hour))
+	out, err := words.Alert(i, noon).export(noon.Add(time.Hour))
 	if err != nil || !out.ResolvedAt(noon.Add(time.Hour)) {
 		t.Errorf("%+v, %v", out, err)
 	}

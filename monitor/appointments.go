@@ -23,6 +23,9 @@ func (e *Engine) keepAppointments(ctx context.Context) {
 		}
 		e.endPauses(ctx)
 		e.endWindows(ctx)
+		if err := e.escalate(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("escalation could not be kept", "err", err)
+		}
 	}
 }
 

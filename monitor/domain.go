@@ -137,6 +137,9 @@ type Record struct {
 	mailrec.Expectation
 	// Purpose says in a few words what it is for.
 	Purpose string `json:"purpose,omitempty"`
+	// Withdrawn is after how long without the record the mail service withdraws the domain's verification; 0 if
+	// it is not known to.
+	Withdrawn time.Duration `json:"withdrawn_after_ns,omitempty"`
 	// Publish is what to put into the zone, ready to copy.
 	Publish []PublishLine `json:"publish,omitempty"`
 }

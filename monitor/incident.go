@@ -63,6 +63,13 @@ func (j *job) incidents(now time.Time) []Incident {
 		if len(j.rulings) == 0 {
 			updated.Facts.Rulings = open.Facts.Rulings
 		}
+		if len(updated.Facts.Caches) == 0 && j.state.Stage == judge.AtAuthority {
+			updated.Facts.Caches = open.Facts.Caches
+		}
+		updated.Facts.Revokes = open.Facts.Revokes
+		if !open.Facts.Reached.IsZero() {
+			updated.Facts.Reached = open.Facts.Reached
+		}
 		if j.explanation == nil {
 			updated.Facts.Explanation = open.Facts.Explanation
 		}
@@ -96,6 +103,15 @@ func (j *job) facts(now time.Time) Facts {
 		Stage: j.state.Stage, Decision: j.evidence.Decision, Votes: j.evidence.Votes(),
 		Deadline: j.state.Deadline, LastDeadline: j.state.LastDeadline, Publish: r.Publish, Rulings: j.rulings,
 		Explanation: j.explanation, Cause: j.cause.String(),
+	}
+	if j.state.Stage == judge.AtAuthority {
+		f.Caches = j.evidence.Caches()
+	}
+	if j.evidence.Decision.Wrong > 0 {
+		f.Reached = now
+	}
+	if after := r.Withdrawn; after > 0 && j.state.Verdict.Lost() {
+		f.Revokes = j.state.Since.Add(after)
 	}
 	if shared := j.subject.Domain.Shared; shared != nil {
 		f.Affects, f.Examples = shared.Count, shared.Examples

@@ -291,6 +291,26 @@ func (e Evidence) Deadlines() (first, last time.Time) {
 	return first, last
 }
 
+// Caches gives for each operator that has the good record when its caches that were asked run out of it.
+func (e Evidence) Caches() []Cache {
+	until := map[resolve.Operator]time.Time{}
+	for _, h := range e.Heard {
+		if h.Stand != judge.Good || h.Source.Role != resolve.Recursive {
+			continue
+		}
+		ends := h.At.Add(time.Duration(h.TTL) * time.Second)
+		if ends.After(until[h.Source.Operator]) {
+			until[h.Source.Operator] = ends
+		}
+	}
+	var out []Cache
+	for _, op := range sortedKeys(until) {
+		out = append(out, Cache{op, until[op]})
+	}
+	slices.SortStableFunc(out, func(a, b Cache) int { return a.Until.Compare(b.Until) })
+	return out
+}
+
 // Mended gives when the last of the caches that hold something wrong must let go
 // of it: for absence that is the negative TTL (RFC 2308 section 5). It is zero if
 // none does.

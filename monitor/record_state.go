@@ -96,8 +96,17 @@ type Incident struct {
 	Closed time.Time `json:"closed,omitzero"`
 	// Why says how it ended: "recovered", "replaced", "removed".
 	Why string `json:"why,omitempty"`
+	// Escalations are the levels that were reached as the time ran out, in their order.
+	Escalations []Escalation `json:"escalations,omitempty"`
 	// Facts are what there is to tell.
 	Facts Facts `json:"facts"`
+}
+
+// Escalation is that so much of the time until something worse has passed.
+type Escalation struct {
+	// Percent of the time that there was.
+	Percent int       `json:"percent"`
+	At      time.Time `json:"at"`
 }
 
 // Open says whether the incident still lasts.
@@ -123,6 +132,13 @@ type Facts struct {
 	// good record; zero if nobody is known to hold it.
 	Deadline     time.Time `json:"deadline,omitzero"`
 	LastDeadline time.Time `json:"last_deadline,omitzero"`
+	// Caches are the operators that still had the good record, and until when at most.
+	Caches []Cache `json:"caches,omitempty"`
+	// Reached is when an operator was first heard to see it wrong; zero if none ever was.
+	Reached time.Time `json:"reached,omitzero"`
+	// Revokes is when the mail service withdraws the domain's verification if nothing is mended; zero if it is not
+	// known to.
+	Revokes time.Time `json:"revokes,omitzero"`
 	// Publish is what mends it.
 	Publish []PublishLine `json:"publish,omitempty"`
 	// Affects is how many registered domains rest on the record, for one that is nobody's own;
@@ -145,6 +161,13 @@ type Facts struct {
 	Waiting time.Duration `json:"waiting_ns,omitempty"`
 	// Reason is what keeps the monitor itself from seeing.
 	Reason string `json:"reason,omitempty"`
+}
+
+// Cache is what one operator's caches hold of a record that was changed.
+type Cache struct {
+	Operator resolve.Operator `json:"operator"`
+	// Until is when the last of those that were asked runs out.
+	Until time.Time `json:"until"`
 }
 
 // Root is a cause as an alert tells of it.

@@ -86,6 +86,9 @@ func (s Spec) presetRecords(name rrset.Name, presets preset.Set) (map[string]Rec
 	}
 	for _, e := range expected {
 		r := Record{Key: e.Key, Name: e.Name, Expectation: e.Expectation, Purpose: e.Purpose}
+		if e.Expectation.Kind != mailrec.DMARC { // no service verifies a domain by its policy
+			r.Withdrawn = p.Deadline
+		}
 		for _, line := range e.Publish {
 			r.Publish = append(r.Publish, PublishLine{Name: line.Name, Type: line.Type, Value: line.Value, Placeholder: line.Placeholder})
 		}

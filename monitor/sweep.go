@@ -377,6 +377,10 @@ func (j *job) rememberDeadline() {
 	if j.state.Deadline.IsZero() || !first.IsZero() && first.Before(j.state.Deadline) {
 		j.state.Deadline = first
 	}
+	// Somebody's cache may have been filled a moment before the change.
+	if oldest := j.state.Since.Add(time.Duration(j.state.OldTTL) * time.Second); !first.IsZero() && oldest.After(last) {
+		last = oldest
+	}
 	if last.After(j.state.LastDeadline) {
 		j.state.LastDeadline = last
 	}

@@ -47,6 +47,14 @@ func (j *journal) told(receivers []*nflogpb.Receiver, group string, a *amalert.A
 	})
 }
 
+// any reports whether one of the receivers was last told that something in the group fires.
+func (j *journal) any(receivers []*nflogpb.Receiver, group string) bool {
+	return slices.ContainsFunc(receivers, func(r *nflogpb.Receiver) bool {
+		e := j.entry(r, group)
+		return e != nil && len(e.FiringAlerts) > 0
+	})
+}
+
 func (j *journal) entry(r *nflogpb.Receiver, group string) *nflogpb.Entry {
 	found, err := j.log.Query(nflog.QReceiver(r), nflog.QGroupKey(group))
 	if errors.Is(err, nflog.ErrNotFound) || len(found) == 0 {

@@ -24,8 +24,35 @@ type pipeline struct {
 	silencer  *silence.Silencer
 	intervals *timeinterval.Intervener
 	groups    marker.GroupMarker
+	silences  *silence.Silences
 	journal   *journal
 	metrics   *notify.Metrics
+	digest    *digest
+}
+
+// outlet is the end of the pipeline at one receiver.
+type outlet struct {
+	// ends name its integrations in the journal.
+	ends []*nflogpb.Receiver
+	send notify.FanoutStage
+}
+
+func (p *pipeline) outlet(name string, integrations []notify.Integration) outlet {
+	var out outlet
+	for i := range integrations {
+		end := &nflogpb.Receiver{
+			GroupName:   name,
+			Integration: integrations[i].Name(),
+			Idx:         uint32(integrations[i].Index()), //nolint:gosec // a position in a configured list
+		}
+		out.ends = append(out.ends, end)
+		out.send = append(out.send, notify.MultiStage{
+			notify.NewDedupStage(&integrations[i], p.journal, end),
+			notify.NewRetryStage(integrations[i], name, p.metrics, eventrecorder.NopRecorder()),
+			notify.NewSetNotifiesStage(p.journal, end),
+		})
+	}
+	return out
 }
 
 // stage builds Alertmanager's pipeline (what notify.PipelineBuilder does, less
@@ -34,33 +61,19 @@ type pipeline struct {
 func (p *pipeline) stage(receivers map[string][]notify.Integration) notify.RoutingStage {
 	out := make(notify.RoutingStage, len(receivers))
 	for name, integrations := range receivers {
-		var (
-			ends []*nflogpb.Receiver
-			send notify.FanoutStage
-		)
-		for i := range integrations {
-			end := &nflogpb.Receiver{
-				GroupName:   name,
-				Integration: integrations[i].Name(),
-				Idx:         uint32(integrations[i].Index()), //nolint:gosec // a position in a configured list
-			}
-			ends = append(ends, end)
-			send = append(send, notify.MultiStage{
-				notify.NewDedupStage(&integrations[i], p.journal, end),
-				notify.NewRetryStage(integrations[i], name, p.metrics, eventrecorder.NopRecorder()),
-				notify.NewSetNotifiesStage(p.journal, end),
-			})
-		}
+		to := p.outlet(name, integrations)
+		p.digest.outlets[name] = to
 		mute := func(s notify.Stage) notify.Stage {
-			return &allClear{mute: s, journal: p.journal, receivers: ends}
+			return &allClear{mute: s, journal: p.journal, receivers: to.ends}
 		}
 		out[name] = notify.MultiStage{
 			upToDate{p.alerts},
 			mute(notify.NewMuteStage(p.inhibitor, p.metrics)),
 			mute(notify.NewTimeActiveStage(p.intervals, p.groups, p.metrics)),
 			mute(notify.NewTimeMuteStage(p.intervals, p.groups, p.metrics)),
-			mute(notify.NewMuteStage(p.silencer, p.metrics)),
-			send,
+			mute(kindAware{notify.NewMuteStage(p.silencer, p.metrics), p.silences}),
+			held{p.digest, name},
+			to.send,
 		}
 	}
 	p.metrics.InitializeFor(receivers)

@@ -40,6 +40,7 @@ type routing struct {
 	inhibitor  *inhibit.Inhibitor
 	dispatcher *dispatch.Dispatcher
 	gate       *gate
+	stopDigest context.CancelFunc
 	running    sync.WaitGroup
 }
 
@@ -85,7 +86,8 @@ func (r *routing) start(e *Engine) {
 	r.inhibitor = inhibit.NewInhibitor(e.alerts, r.cfg.InhibitRules, e.log, nothing)
 	p := &pipeline{
 		alerts: e.alerts, inhibitor: r.inhibitor, silencer: e.silencer, intervals: r.intervals,
-		groups: e.groups, journal: e.journal, metrics: e.metrics.notify,
+		groups: e.groups, silences: e.silences, journal: e.journal, metrics: e.metrics.notify,
+		digest: newDigest(e, r),
 	}
 	r.gate = newGate(p.stage(e.deliveries.watch(r.receivers)))
 	r.dispatcher = dispatch.NewDispatcher(e.alerts, r.route, r.gate, e.groups,
@@ -95,6 +97,9 @@ func (r *routing) start(e *Engine) {
 	r.inhibitor.WaitForLoading()
 	r.running.Go(func() { r.dispatcher.Run(time.Now()) })
 	r.dispatcher.WaitForLoading()
+	var ctx context.Context
+	ctx, r.stopDigest = context.WithCancel(context.Background())
+	r.running.Go(func() { p.digest.run(ctx) })
 }
 
 // attemptTime is how long a group may take over its notifications: until its
@@ -107,6 +112,7 @@ func attemptTime(groupInterval time.Duration) time.Duration {
 func (r *routing) stop() {
 	r.gate.close()
 	r.gate.wait(drainTime)
+	r.stopDigest()
 	r.dispatcher.Stop()
 	r.gate.wait(cutOffTime)
 	r.inhibitor.Stop()

@@ -134,6 +134,9 @@ func (w Words) annotations(i monitor.Incident, now time.Time) map[string]string 
 	if left := withdrawal(i, now); left != "" && len(i.Escalations) > 0 {
 		out["summary"] += "; " + left
 	}
+	if !i.Episode.IsZero() {
+		out[EpisodeAnnotation] = i.Episode.UTC().Format(time.RFC3339Nano)
+	}
 	if w.Runbooks != "" {
 		out["runbook_url"] = w.Runbooks + "/" + string(i.Name) + ".md"
 	}
@@ -194,7 +197,7 @@ func causeSummary(r *monitor.Root) string {
 	what := map[rootcause.Kind]string{
 		rootcause.Zone: "The zone %s has lost all that is watched in it", rootcause.Domain: "%s has lost all records that are watched",
 		rootcause.DNSSEC: "DNSSEC of %s is broken", rootcause.Target: "What CNAME records lead to at %s is gone",
-		rootcause.Dead: "Nobody answers for the zone %s",
+		rootcause.Dead: "Nobody answers for the zone %s", rootcause.Paused: "%s is still wrong after its pause",
 	}[r.Kind]
 	if r.Reason == rootcause.Undelegated {
 		what = "The zone %s is no longer delegated"
@@ -222,6 +225,8 @@ func causeTodo(r *monitor.Root) string {
 		return "It is the provider's to mend: look at its status page and call it. Send through another key or provider until it is."
 	case rootcause.Dead:
 		return fmt.Sprintf("Look whether the zone's name servers are up and reachable: dig +trace NS %s", r.Name)
+	case rootcause.Paused:
+		return fmt.Sprintf("See what each record says and should say: maildrift domains show %s", r.Name)
 	case rootcause.Zone, rootcause.Domain:
 	}
 	return "Look at the zone at your DNS host and publish the records anew."

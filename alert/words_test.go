@@ -115,7 +115,7 @@ func incidents(t *testing.T) []monitor.Incident {
 		reason rootcause.Reason
 	}{
 		{rootcause.Zone, rootcause.Undelegated}, {rootcause.Zone, rootcause.Moved}, {rootcause.Zone, rootcause.Emptied},
-		{rootcause.Domain, ""}, {rootcause.DNSSEC, ""}, {rootcause.Target, ""}, {rootcause.Dead, ""},
+		{rootcause.Domain, ""}, {rootcause.DNSSEC, ""}, {rootcause.Target, ""}, {rootcause.Dead, ""}, {rootcause.Paused, ""},
 	} {
 		c := rootcause.Cause{Kind: x.kind, Name: "example.com"}
 		out = append(out, monitor.Incident{

@@ -72,6 +72,7 @@ func (e *Engine) endPauses(ctx context.Context) {
 				}
 				return over(p, now)
 			})
+			e.resumed[name] = true
 			return nil
 		})
 		if err != nil {

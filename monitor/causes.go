@@ -63,6 +63,8 @@ func shareOf(s *RecordState, now time.Time, after time.Duration) rootcause.State
 // before.
 func (sw *sweep) findCauses(now time.Time) {
 	after := sw.settings.Rules.DisagreementAfter
+	sw.found = map[rootcause.Cause]rootcause.Explanation{}
+	defer sw.digestPauses()
 	if !slices.ContainsFunc(sw.jobs, func(j *job) bool { return j.bad(now, after) }) {
 		return
 	}
@@ -85,13 +87,39 @@ func (sw *sweep) findCauses(now time.Time) {
 		}
 	}
 	e.mu.Unlock()
-	sw.found = map[rootcause.Cause]rootcause.Explanation{}
 	for i, c := range rootcause.Find(records) {
 		if c == (rootcause.Cause{}) || i >= len(jobs) {
 			continue
 		}
 		if jobs[i].cause = c; sw.found[c] == (rootcause.Explanation{}) {
 			sw.found[c] = rootcause.Explain(c, records)
+		}
+	}
+}
+
+// digestPauses takes together what is wrong with a domain whose pause has just ended, so that it is told as one.
+func (sw *sweep) digestPauses() {
+	e := sw.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	begin := map[rrset.Name][]*job{}
+	for _, j := range sw.jobs {
+		_, _, wrong := alertFor(j.state.State)
+		if e.resumed[j.state.ID.Domain] && wrong && j.state.Incident == nil && j.cause == (rootcause.Cause{}) {
+			begin[j.state.ID.Domain] = append(begin[j.state.ID.Domain], j)
+		}
+	}
+	for _, j := range sw.jobs {
+		delete(e.resumed, j.state.ID.Domain)
+	}
+	for domain, jobs := range begin {
+		if len(jobs) < 2 {
+			continue
+		}
+		c := rootcause.Cause{Kind: rootcause.Paused, Name: domain}
+		sw.found[c] = rootcause.Explain(c, nil)
+		for _, j := range jobs {
+			j.cause = c
 		}
 	}
 }

@@ -66,6 +66,8 @@ type Engine struct {
 	sweeps   map[string]SweepSummary
 	next     map[string]time.Time
 	busy     map[rrset.Name]bool
+	// resumed are the domains whose pause has ended since they were last swept.
+	resumed  map[rrset.Name]bool
 	sweeping map[string]bool
 	freed    *sync.Cond
 
@@ -107,7 +109,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		stored: map[rrset.Name]StoredDomain{}, states: map[RecordID]*RecordState{},
 		votes: map[RecordID][]SourceVote{}, upkeep: map[rrset.Name]*Upkeep{}, lastSeen: map[seenKey]rrset.Hash{},
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
-		busy: map[rrset.Name]bool{}, sweeping: map[string]bool{},
+		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]bool{},
 		closed: memory.Closed, self: memory.Self,
 		tell: make(chan struct{}, 1), reschedule: make(chan struct{}, 1), reshare: make(chan struct{}, 1),
 	}

@@ -111,3 +111,20 @@ func TestAChangeThatIsTakenBackInTimeLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestAChangeOfKindIsTheSameEpisode(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.world.set(t, apex, rrset.TXT, "other")
+		h.after(2 * time.Hour)
+		gone := h.pager.lastTold("RecordMissing shop.test/spf")
+		h.world.set(t, apex, rrset.TXT, thirdSPF)
+		h.after(2 * time.Hour)
+		drifted := h.pager.lastTold("RecordDrifted shop.test/spf")
+		if !gone.Episode.IsZero() || !drifted.Episode.Equal(gone.Opened) || !drifted.Open() {
+			t.Errorf("episodes %s and %s, the first began at %s", gone.Episode, drifted.Episode, gone.Opened)
+		}
+		h.expectTold([]string{"RecordMissing shop.test/spf", "RecordDrifted shop.test/spf"}, []string{"RecordMissing shop.test/spf"})
+	})
+}

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -42,10 +43,11 @@ func (j *job) incidents(now time.Time) []Incident {
 		return nil // what is wrong when the pause ends is told then
 	}
 	var out []Incident
+	var episode time.Time
 	if open != nil && (!wanted || open.Name != name || open.Value != value) {
 		why := "recovered"
 		if wanted {
-			why = "replaced"
+			why, episode = "replaced", cmp.Or(open.Episode, open.Opened)
 		}
 		out = append(out, closeIncident(*open, now, why))
 		j.state.Incident, open = nil, nil
@@ -53,7 +55,7 @@ func (j *job) incidents(now time.Time) []Incident {
 	switch {
 	case !wanted:
 	case open == nil:
-		j.state.Incident = &Incident{ID: j.state.ID, Name: name, Value: value, Impact: j.state.Finding.Impact, Opened: now, Facts: j.facts(now)}
+		j.state.Incident = &Incident{ID: j.state.ID, Name: name, Value: value, Impact: j.state.Finding.Impact, Opened: now, Episode: episode, Facts: j.facts(now)}
 		out = append(out, *j.state.Incident)
 	case j.newsFor(open):
 		updated := *open

@@ -70,6 +70,7 @@ func (e *Engine) Resume(ctx context.Context, id RecordID, by, why string) error 
 			return fmt.Errorf("%s is %w", strings.TrimSuffix(id.String(), "/"), ErrNotPaused)
 		}
 		had.Pauses = rest
+		e.resumed[id.Domain] = true
 		batch.note(now, by, "resume", id, why, "")
 		return nil
 	})

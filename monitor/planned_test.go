@@ -223,6 +223,23 @@ func TestAPauseKeepsQuietUntilItEnds(t *testing.T) {
 	})
 }
 
+func TestWhatIsStillWrongAfterAPauseIsToldAsOne(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := mailingShop(t)
+		defer h.stop()
+		if err := h.engine.Pause(context.Background(), RecordID{Domain: apex}, time.Now().Add(5*time.Hour), "ann", "migration"); err != nil {
+			t.Fatal(err)
+		}
+		h.world.remove("_dmarc.shop.test", rrset.TXT)
+		h.world.set(t, apex, rrset.TXT, "v=spf1 -all")
+		h.after(6 * time.Hour)
+		h.expectTold([]string{"CauseFound shop.test/cause", "RecordMissing shop.test/dmarc", "RecordDrifted shop.test/spf"}, nil)
+		if _, causes := h.toldByName(); !slices.Equal(causes, []string{"pause/shop.test"}) {
+			t.Errorf("causes %q", causes)
+		}
+	})
+}
+
 func TestWhatIsToldAlreadyEndsInAPauseButDoesNotTurnIntoSomethingElse(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := verifiedShop(t)

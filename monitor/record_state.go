@@ -94,6 +94,8 @@ type Incident struct {
 	// Opened is when it began firing; Closed when it ended, zero while it is open.
 	Opened time.Time `json:"opened"`
 	Closed time.Time `json:"closed,omitzero"`
+	// Episode is when the record began to be wrong in any way, if this took the place of another incident.
+	Episode time.Time `json:"episode,omitzero"`
 	// Why says how it ended: "recovered", "replaced", "removed".
 	Why string `json:"why,omitempty"`
 	// Escalations are the levels that were reached as the time ran out, in their order.

@@ -63,6 +63,9 @@ const (
 	DNSSEC Kind = "dnssec"
 	// Target is that what several domains' CNAMEs lead to is gone.
 	Target Kind = "target"
+	// Paused is that nobody was to be told of a domain's records for a time. Find does not find it: whoever ends
+	// the pause knows.
+	Paused Kind = "pause"
 	// Dead is that nobody answers for a zone.
 	Dead Kind = "unreachable"
 )
@@ -180,6 +183,8 @@ func Explain(c Cause, records []Record) Explanation {
 		return Explanation{Detail: fmt.Sprintf("the chain of trust of %s is broken: resolvers that validate answer SERVFAIL for all of it (RFC 4035 section 5.5)", c.Name)}
 	case Target:
 		return Explanation{Detail: fmt.Sprintf("what CNAME records of several domains lead to below %s is not there any more", c.Name)}
+	case Paused:
+		return Explanation{Detail: fmt.Sprintf("nothing new was told about %s while it was paused; this is what is still wrong", c.Name)}
 	case Dead:
 		return Explanation{Detail: fmt.Sprintf("neither the servers of %s nor resolvers on their behalf answer, while other zones are answered", c.Name)}
 	}

@@ -83,6 +83,7 @@ func TestExplain(t *testing.T) {
 		{Cause{Domain, "a.test"}, gone, "", "while others in its zone are not"},
 		{Cause{DNSSEC, "a.test"}, nil, "", "RFC 4035"},
 		{Cause{Target, "mail.test"}, nil, "", "below mail.test"},
+		{Cause{Paused, "a.test"}, nil, "", "while it was paused"},
 		{Cause{Dead, "a.test"}, nil, "", "other zones are answered"},
 	} {
 		got := Explain(c.cause, c.records)

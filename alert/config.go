@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/alertmanager/config"
 	amcommon "github.com/prometheus/alertmanager/config/common"
@@ -52,6 +53,8 @@ func Escalations() []string { return []string{"50", "80", "95"} }
 type Config struct {
 	am      *config.Config
 	secrets []string
+	// failingAfter is after how long a receiver counts as failing.
+	failingAfter time.Duration
 }
 
 // ParseConfig is ParseConfigIn for a configuration without relative file names.
@@ -67,6 +70,7 @@ func ParseConfig(text []byte) (*Config, error) {
 //   - no route: everything to the only receiver (or to the one called
 //     "default"), with group_wait 30s, group_interval 5m, repeat_interval 12h;
 //   - no group_by in the top route: [alertname, record, cause];
+//   - when the top route's receiver cannot be told, NotifierFailing goes to all others;
 //   - rules, beside those of the writer, by which the alert about a cause and later escalations inhibit what they
 //     stand for;
 //   - the Watchdog alert reaches only receivers whose own route matches it,
@@ -80,7 +84,7 @@ func ParseConfigIn(dir string, text []byte) (*Config, error) {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return nil, (&Config{}).explain(err)
 	}
-	c := &Config{secrets: secretsIn(&doc)}
+	c := &Config{secrets: secretsIn(&doc), failingAfter: DefaultFailingAfter}
 	whole, err := completed(&doc, text)
 	if err != nil {
 		return nil, c.explain(err)
@@ -92,9 +96,10 @@ func ParseConfigIn(dir string, text []byte) (*Config, error) {
 		return nil, c.explain(err)
 	}
 	setGrouping(c.am.Route)
+	routeAround(c.am)
 	muffleWatchdog(c.am)
 	c.am.InhibitRules = append(c.am.InhibitRules, ownInhibitions()...)
-	if _, err := buildRouting(c.am, &url.URL{}, slog.New(slog.DiscardHandler)); err != nil {
+	if _, err := buildRouting(c, &url.URL{}, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, c.explain(err)
 	}
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -24,12 +25,68 @@ type Delivery struct {
 	LastSuccess  time.Time // zero: nothing sent since the start
 	FailingSince time.Time // first failure after the last success; zero: not failing
 	LastError    string    // of the last attempt, without URLs; empty: not failing
+	LastAttempt  time.Time // zero: nothing sent since the start
+}
+
+// stale is after how long without an attempt a failure says nothing any more: what could not be sent is over, and
+// nobody knows whether the next would arrive. Groups try again at their group_interval, far more often.
+const stale = time.Hour
+
+// FailingFor says for how long nothing has been delivered although it was tried; 0 if nothing is known to fail.
+func (d Delivery) FailingFor(now time.Time) time.Duration {
+	if d.FailingSince.IsZero() || now.Sub(d.LastAttempt) > stale {
+		return 0
+	}
+	return max(now.Sub(d.FailingSince), 1)
 }
 
 // deliveries collects the outcome of every attempt, over reloads.
 type deliveries struct {
 	mu sync.Mutex
 	by map[string]Delivery
+	// rest is until when each integration is left alone that has said it is asked too often, and for how long it was
+	// the last time.
+	rest map[string]rest
+}
+
+// rest is the time that a receiver gets which has said that it is asked too often.
+type rest struct {
+	until time.Time
+	last  time.Duration
+}
+
+const (
+	// firstRest is doubled with each further answer of the kind, up to longestRest. The receivers of Alertmanager do
+	// not hand on the Retry-After that came with it.
+	firstRest   = 15 * time.Second
+	longestRest = 10 * time.Minute
+)
+
+// tooMany recognises the answer of a receiver that is asked too often. Alertmanager tells it in words only, and some of its
+// receivers would give up for it.
+var tooMany = regexp.MustCompile(`\b429\b`)
+
+// resting gives until when an integration is left alone.
+func (d *deliveries) resting(key string) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rest[key].until
+}
+
+// giveRest notes that an integration is asked too often, or with a nil error that it no longer is.
+func (d *deliveries) giveRest(key string, err error, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(d.rest, key)
+	case tooMany.MatchString(err.Error()):
+		next := min(max(2*d.rest[key].last, firstRest), longestRest)
+		if d.rest == nil {
+			d.rest = map[string]rest{}
+		}
+		d.rest[key] = rest{now.Add(next), next}
+	}
 }
 
 // watch wraps the integrations of a configuration so that their outcomes are
@@ -59,6 +116,7 @@ func (d *deliveries) note(key string, err error, now time.Time) {
 	if !ok {
 		return // the end of an attempt that a reload has overtaken
 	}
+	s.LastAttempt = now
 	if err == nil {
 		s.LastSuccess, s.FailingSince, s.LastError = now, time.Time{}, ""
 	} else {
@@ -92,6 +150,9 @@ type watched struct {
 
 // Notify implements notify.Notifier.
 func (w *watched) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry bool, err error) {
+	if err := w.waitOut(ctx); err != nil {
+		return true, err
+	}
 	attempt, cancel := context.WithTimeoutCause(ctx, sendTimeout,
 		fmt.Errorf("no answer within %v", sendTimeout))
 	defer cancel()
@@ -103,7 +164,27 @@ func (w *watched) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry b
 		return retry, err // cut off by a stop, a reload or the group's turn: says nothing
 	}
 	w.to.note(w.key, err, time.Now())
+	w.to.giveRest(w.key, err, time.Now())
+	if err != nil && tooMany.MatchString(err.Error()) {
+		retry = true
+	}
 	return retry, err
+}
+
+// waitOut waits until the integration may be asked again. It fails if that is later than the group's next turn.
+func (w *watched) waitOut(ctx context.Context) error {
+	until := w.to.resting(w.key)
+	if until.IsZero() {
+		return nil
+	}
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("left alone until %s, since it said 429 Too Many Requests", until.UTC().Format(time.RFC3339))
+	}
 }
 
 // redacted is an error whose text is fit for logs: not every integration keeps

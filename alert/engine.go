@@ -99,6 +99,11 @@ type Engine struct {
 	stop    chan struct{}
 	keepers sync.WaitGroup
 
+	// began is when the engine was made; recalled says that failures of the process before it were cleared. Only
+	// tellFailing looks at them.
+	began    time.Time
+	recalled bool
+
 	putMu   sync.Mutex // order of Puts
 	stamped time.Time
 }
@@ -115,7 +120,7 @@ func NewEngine(o Options, cfg *Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := buildRouting(cfg.am, external, o.Logger)
+	first, err := buildRouting(cfg, external, o.Logger)
 	if err != nil {
 		return nil, cfg.explain(err)
 	}
@@ -126,7 +131,7 @@ func NewEngine(o Options, cfg *Config) (*Engine, error) {
 	}
 	e := &Engine{
 		o: o, log: o.Logger, external: external,
-		groups: marker.NewGroupMarker(), next: first, stop: make(chan struct{}),
+		groups: marker.NewGroupMarker(), next: first, stop: make(chan struct{}), began: time.Now(),
 	}
 	e.metrics = newEngineMetrics(o.Registerer)
 	if err := e.assemble(); err != nil {
@@ -242,6 +247,7 @@ func (e *Engine) start() error {
 	e.keepers.Go(func() { muted.follow(e.stop) })
 	e.keepers.Go(func() { e.journal.log.Maintenance(every, told.path, e.stop, told.maintain) })
 	e.keepers.Go(func() { e.silences.Maintenance(every, muted.path, e.stop, muted.maintain) })
+	e.keepers.Go(func() { e.watchDeliveries(e.stop) })
 	e.next.start(e)
 	e.current.Store(e.next)
 	e.next = nil
@@ -278,7 +284,7 @@ func (e *Engine) Close() error {
 // memory of what was told stay. If cfg cannot be built the current one goes on
 // and the error says why. Notifications under way get some seconds to finish.
 func (e *Engine) Reload(cfg *Config) error {
-	next, err := buildRouting(cfg.am, e.external, e.log)
+	next, err := buildRouting(cfg, e.external, e.log)
 	if err != nil {
 		return cfg.explain(err)
 	}

@@ -47,6 +47,7 @@ func (p *pipeline) outlet(name string, integrations []notify.Integration) outlet
 		}
 		out.ends = append(out.ends, end)
 		out.send = append(out.send, notify.MultiStage{
+			aboutSelf{name, integrations[i].String()},
 			notify.NewDedupStage(&integrations[i], p.journal, end),
 			notify.NewRetryStage(integrations[i], name, p.metrics, eventrecorder.NopRecorder()),
 			notify.NewSetNotifiesStage(p.journal, end),

@@ -36,6 +36,8 @@ type routing struct {
 	receivers map[string][]notify.Integration
 	intervals *timeinterval.Intervener
 	templates *template.Template
+	// failingAfter is after how long a receiver counts as failing.
+	failingAfter time.Duration
 
 	inhibitor  *inhibit.Inhibitor
 	dispatcher *dispatch.Dispatcher
@@ -45,7 +47,8 @@ type routing struct {
 }
 
 // buildRouting does everything that can fail, and nothing that needs undoing.
-func buildRouting(cfg *config.Config, external *url.URL, log *slog.Logger) (*routing, error) {
+func buildRouting(c *Config, external *url.URL, log *slog.Logger) (*routing, error) {
+	cfg := c.am
 	tmpl, err := template.FromGlobs(cfg.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
@@ -56,7 +59,7 @@ func buildRouting(cfg *config.Config, external *url.URL, log *slog.Logger) (*rou
 		route:     dispatch.NewRoute(cfg.Route, nil),
 		receivers: make(map[string][]notify.Integration),
 		intervals: timeinterval.NewIntervener(intervals(cfg)),
-		templates: tmpl,
+		templates: tmpl, failingAfter: c.failingAfter,
 	}
 	for _, rc := range cfg.Receivers {
 		built, err := receiver.BuildReceiverIntegrations(rc, tmpl, log)

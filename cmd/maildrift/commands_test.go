@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"maildrift/configs"
+	"maildrift/monitor/config"
 	"maildrift/monitor/dnslab"
 	"maildrift/monitor/rrset"
 )
@@ -297,5 +300,22 @@ func TestDemo(t *testing.T) {
 		if !strings.Contains(s.out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, s.out)
 		}
+	}
+}
+
+// TestNoHeartbeatWhenNobodyCanBeCalled counts the beats that arrive.
+func TestNoHeartbeatWhenNobodyCanBeCalled(t *testing.T) {
+	beats := 0
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { beats++ }))
+	t.Cleanup(server.Close)
+	var trouble error
+	h := &heart{deliverable: func() error { return trouble }}
+	h.set(&config.Config{Alerting: config.Alerting{Heartbeat: config.Secret(server.URL)}}, slog.New(slog.DiscardHandler))
+	if err := h.Beat(t.Context()); err != nil || beats != 1 {
+		t.Errorf("%d beats, %v", beats, err)
+	}
+	trouble = errors.New("alerts do not reach receiver on-call")
+	if err := h.Beat(t.Context()); err == nil || beats != 1 || !strings.Contains(err.Error(), "on-call") {
+		t.Errorf("%d beats, %v", beats, err)
 	}
 }

@@ -82,11 +82,13 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	d.metrics = metrics.New(registry, d.snapshot, metrics.Options{
 		Version: version, Revision: revision(), PerRecordLimit: cfg.Metrics.PerRecordLimit, StoreSize: d.store.Size,
+		Notifiers: d.notifiers,
 	})
 	if err := d.openAlerts(registry); err != nil {
 		return usageError(err)
 	}
 	d.network = newNetwork(cfg)
+	d.heart.deliverable = d.alerts.Undeliverable
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
 		Asker: d.network, Authorities: d.network, Journal: d.store, Logger: d.log, Meter: d.metrics, Heart: d.heart,
@@ -108,6 +110,19 @@ func (d *daemon) snapshot() *monitor.Snapshot {
 	return d.engine.Snapshot()
 }
 
+// notifiers says how each receiver fares.
+func (d *daemon) notifiers() []metrics.Notifier {
+	if d.alerts == nil {
+		return nil
+	}
+	now := time.Now()
+	var out []metrics.Notifier
+	for _, x := range d.alerts.Deliveries() {
+		out = append(out, metrics.Notifier{Receiver: x.Receiver, Integration: x.Integration, Known: !x.LastAttempt.IsZero(), Failing: x.FailingFor(now)})
+	}
+	return out
+}
+
 func (d *daemon) openAlerts(registry *prometheus.Registry) error {
 	conf, err := alertConfig(d.cfg)
 	if err != nil {
@@ -126,6 +141,7 @@ func alertConfig(cfg *config.Config) (*alert.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s:%d: alerting: %w", cfg.File, cfg.Alerting.Line, err)
 	}
+	conf.SetFailingAfter(cfg.Alerting.FailingAfter)
 	return conf, nil
 }
 
@@ -411,6 +427,9 @@ func (n *network) Forget(name rrset.Name) { n.current().zones.Forget(name) }
 
 // heart is a heartbeat whose address a reload may change.
 type heart struct {
+	// deliverable says why alerts cannot be delivered; nil if they can.
+	deliverable func() error
+
 	mu   sync.Mutex
 	beat *alert.Heartbeat
 }
@@ -421,8 +440,11 @@ func (h *heart) set(cfg *config.Config, log *slog.Logger) {
 	h.beat = alert.NewHeartbeat(string(cfg.Alerting.Heartbeat), nil, log)
 }
 
-// Beat implements monitor.Heart.
+// Beat implements monitor.Heart. Who cannot call anybody does not say that all is well.
 func (h *heart) Beat(ctx context.Context) error {
+	if err := h.deliverable(); err != nil {
+		return fmt.Errorf("no heartbeat: %w", err)
+	}
 	h.mu.Lock()
 	beat := h.beat
 	h.mu.Unlock()

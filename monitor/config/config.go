@@ -81,6 +81,8 @@ type Alerting struct {
 	Resend time.Duration
 	// Runbooks is the base of the runbook links.
 	Runbooks string
+	// FailingAfter is after how long a receiver that cannot be told counts as failing.
+	FailingAfter time.Duration
 }
 
 // Retention is how long history is kept; 0 means for ever.
@@ -223,6 +225,7 @@ type alertingSpec struct {
 	HeartbeatURLFile  string        `yaml:"heartbeat_url_file"`
 	Resend            time.Duration `yaml:"resend"`
 	Runbooks          string        `yaml:"runbooks"`
+	FailingAfter      time.Duration `yaml:"notifier_failing_after"`
 }
 
 type retentionSpec struct {
@@ -255,7 +258,7 @@ func defaults() file {
 		Verification: verificationSpec{
 			OverdueAfter: rules.OverdueAfter, Recheck: 5 * time.Minute, Upkeep: 24 * time.Hour,
 		},
-		Alerting:  alertingSpec{Resend: time.Minute, Runbooks: ""},
+		Alerting:  alertingSpec{Resend: time.Minute, Runbooks: "", FailingAfter: 10 * time.Minute},
 		Retention: retentionSpec{History: 400 * 24 * time.Hour, Sweeps: 90 * 24 * time.Hour},
 		Metrics:   metricsSpec{PerRecordLimit: 2000},
 		Log:       logSpec{Level: slog.LevelInfo, Format: "text"},

@@ -549,6 +549,10 @@ func (l *loader) alerting(a alertingSpec) {
 	}
 	l.cfg.Alerting = Alerting{
 		YAML: text, Line: l.lines["alerting"], Heartbeat: Secret(heartbeat), Resend: a.Resend, Runbooks: strings.TrimSuffix(a.Runbooks, "/"),
+		FailingAfter: a.FailingAfter,
+	}
+	if a.FailingAfter < time.Minute {
+		l.at("alerting.notifier_failing_after", "%s is too short: a receiver that fails once is tried again by itself; use 1m or more", a.FailingAfter)
 	}
 }
 

@@ -26,6 +26,17 @@ type Options struct {
 	// StoreSize gives the size of the database in bytes. It is called at each
 	// scrape; nil leaves the metric out.
 	StoreSize func() int64
+	// Notifiers gives how each receiver fares; nil leaves these metrics out.
+	Notifiers func() []Notifier
+}
+
+// Notifier is how one integration of a receiver fares.
+type Notifier struct {
+	Receiver, Integration string
+	// Known says that it was told anything since the start.
+	Known bool
+	// Failing is for how long it could not be told; 0 if it can.
+	Failing time.Duration
 }
 
 // Metrics counts what happens and exports what is so. It is a monitor.Meter.
@@ -73,7 +84,7 @@ func New(reg prometheus.Registerer, snapshot func() *monitor.Snapshot, o Options
 	reg.MustRegister(
 		m.sweeps, m.questions, m.transitions, m.sweepTime, m.lookups, m.retries, m.mismatches, m.lookupTime,
 		commitTimes, failures, m.handovers, reloadOK, reloadAt, build,
-		newStanding(snapshot, o.PerRecordLimit),
+		newStanding(snapshot, o),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	if o.StoreSize != nil {

@@ -74,6 +74,12 @@ func busy(t *testing.T, o Options) (*Metrics, *prometheus.Registry) {
 	snap.Open = []monitor.Incident{{Name: monitor.AlertMissing}, {Name: monitor.AlertDrifted}}
 	reg := prometheus.NewRegistry()
 	o.StoreSize = func() int64 { return 32768 }
+	o.Notifiers = func() []Notifier {
+		return []Notifier{
+			{Receiver: "on-call", Integration: "pagerduty[0]", Known: true}, {Receiver: "on-call", Integration: "slack[0]", Known: true, Failing: 90 * time.Second},
+			{Receiver: "mail", Integration: "email[0]"},
+		}
+	}
 	m := New(reg, func() *monitor.Snapshot { return snap }, o)
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "google", Operator: "google"}, Latency: 12 * time.Millisecond, Tries: 3, Mismatches: 1})
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "ns1.evil.example/192.0.2.1", Role: resolve.Authoritative}, Outcome: resolve.Timeout, Latency: 2 * time.Second})
@@ -184,6 +190,8 @@ func TestWhatCountsAsWhat(t *testing.T) {
 		"no record is overdue":             `maildrift_records{phase="overdue",verdict="unjudged"} 0`,
 		"one is missing":                   `maildrift_records{phase="verified",verdict="missing"} 1`,
 		"an alert that is not open":        `maildrift_alerts_open{alertname="MonitorBlind"} 0`,
+		"a receiver that can be told":      `maildrift_notifier_up{integration="pagerduty[0]",receiver="on-call"} 1`,
+		"one that cannot":                  `maildrift_notifier_failing_seconds{integration="slack[0]",receiver="on-call"} 90`,
 		"an alert that is open":            `maildrift_alerts_open{alertname="RecordMissing"} 1`,
 		"the last good sweep, in seconds":  `maildrift_last_good_sweep_timestamp_seconds 1.7999990005e+09`,
 		"the reload worked":                `maildrift_config_last_reload_successful 1`,

@@ -91,6 +91,10 @@ var (
 		"Average share of operators that see a change, over the records that are changing, by phase. No series when none is.", []string{"phase"}}
 	alertsOpen = MetricDoc{"maildrift_alerts_open", Gauge,
 		"Incidents that last, by the name of their alert.", []string{"alertname"}}
+	notifierUp = MetricDoc{"maildrift_notifier_up", Gauge,
+		"Whether each integration of each receiver took what it was last told (1) or not (0). No series before it was told anything.", []string{"receiver", "integration"}}
+	notifierFailing = MetricDoc{"maildrift_notifier_failing_seconds", Gauge,
+		"For how long an integration could not be told anything, though it was tried; 0 if it can.", []string{"receiver", "integration"}}
 	lastGoodSweep = MetricDoc{"maildrift_last_good_sweep_timestamp_seconds", Gauge,
 		"When the last sweep ended that can be relied on; 0 if there was none yet.", nil}
 	nextSweep = MetricDoc{"maildrift_next_sweep_timestamp_seconds", Gauge,
@@ -136,6 +140,7 @@ func eventDocs() []MetricDoc {
 func snapshotDocs() []MetricDoc {
 	return []MetricDoc{
 		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen,
+		notifierUp, notifierFailing,
 		lastGoodSweep, nextSweep, groupBlind, gateClosed,
 		recordState, recordPropagation, seriesDropped,
 	}

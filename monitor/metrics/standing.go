@@ -13,13 +13,14 @@ import (
 
 // standing collects from the snapshot how things stand at the moment of a scrape.
 type standing struct {
-	snapshot func() *monitor.Snapshot
-	limit    int
-	descs    map[string]*prometheus.Desc
+	snapshot  func() *monitor.Snapshot
+	limit     int
+	notifiers func() []Notifier
+	descs     map[string]*prometheus.Desc
 }
 
-func newStanding(snapshot func() *monitor.Snapshot, limit int) *standing {
-	s := &standing{snapshot: snapshot, limit: limit, descs: map[string]*prometheus.Desc{}}
+func newStanding(snapshot func() *monitor.Snapshot, o Options) *standing {
+	s := &standing{snapshot: snapshot, limit: o.PerRecordLimit, notifiers: o.Notifiers, descs: map[string]*prometheus.Desc{}}
 	for _, d := range snapshotDocs() {
 		s.descs[d.Name] = d.desc()
 	}
@@ -44,8 +45,26 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 	c.records()
 	c.alerts()
 	c.sweeps()
+	if s.notifiers != nil {
+		c.receivers()
+	}
 	if s.limit > 0 {
 		c.perRecord()
+	}
+}
+
+// receivers says how each receiver fares.
+func (c *collection) receivers() {
+	for _, n := range c.notifiers() {
+		if !n.Known {
+			continue
+		}
+		up := 1.0
+		if n.Failing > 0 {
+			up = 0
+		}
+		c.send(notifierUp, up, label(n.Receiver), label(n.Integration))
+		c.send(notifierFailing, n.Failing.Seconds(), label(n.Receiver), label(n.Integration))
 	}
 }
 

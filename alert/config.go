@@ -217,14 +217,14 @@ func ownInhibitions() []amcommon.InhibitRule {
 		},
 		Equal: []string{CauseLabel},
 	}}
-	lower := ""
+	lower := must(labels.MatchEqual, EscalationLabel, "")
 	for _, level := range Escalations() {
 		rules = append(rules, amcommon.InhibitRule{
 			SourceMatchers: amcommon.Matchers{must(labels.MatchEqual, EscalationLabel, level)},
-			TargetMatchers: amcommon.Matchers{must(labels.MatchRegexp, EscalationLabel, lower)},
+			TargetMatchers: amcommon.Matchers{lower},
 			Equal:          []string{model.AlertNameLabel, "domain", "record", "value"},
 		})
-		lower += "|" + level
+		lower = must(labels.MatchRegexp, EscalationLabel, lower.Value+"|"+level)
 	}
 	return rules
 }

@@ -34,6 +34,8 @@ type routing struct {
 	cfg       *config.Config
 	route     *dispatch.Route
 	receivers map[string][]notify.Integration
+	// watched are the receivers with their outcomes noted; nil until start.
+	watched   map[string][]notify.Integration
 	intervals *timeinterval.Intervener
 	templates *template.Template
 	// failingAfter is after how long a receiver counts as failing.
@@ -92,7 +94,8 @@ func (r *routing) start(e *Engine) {
 		groups: e.groups, silences: e.silences, journal: e.journal, metrics: e.metrics.notify,
 		digest: newDigest(e, r),
 	}
-	r.gate = newGate(p.stage(e.deliveries.watch(r.receivers)))
+	r.watched = e.deliveries.watch(r.receivers)
+	r.gate = newGate(p.stage(r.watched))
 	r.dispatcher = dispatch.NewDispatcher(e.alerts, r.route, r.gate, e.groups,
 		attemptTime, groupSweep, nil, e.log, nothing, e.metrics.dispatch, r.templates)
 

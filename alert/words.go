@@ -66,6 +66,28 @@ func (w Words) Alert(i monitor.Incident, now time.Time) Alert {
 	return a
 }
 
+// Sample gives an alert that looks like a real one and says that it is a test.
+func (w Words) Sample(severity string, now time.Time) Alert {
+	was, err := rrset.Parse(rrset.TXT, "v=spf1 include:_spf.service.example -all")
+	if err != nil {
+		panic(err) // it stands above
+	}
+	e := mailrec.Expectation{Kind: mailrec.SPF, Match: mailrec.Captured}
+	a := w.Alert(monitor.Incident{
+		ID: monitor.RecordID{Domain: "test.example", Key: "spf"}, Name: monitor.AlertMissing, Impact: mailrec.Degraded, Opened: now,
+		Facts: monitor.Facts{
+			Kind: mailrec.SPF, Owner: "test.example", Type: rrset.TXT, Service: "custom", Was: was, Finding: e.Compare(was, rrset.Set{}),
+			Stage: judge.AtAuthority, Deadline: now.Add(43 * time.Minute), LastDeadline: now.Add(time.Hour),
+			Decision: judge.Decision{Configured: 12, Heard: 12, Allowed: 2, Servers: 2, ServersHeard: 2, ServersWrong: 2, Authority: judge.AuthorityWrong},
+		},
+	}, now)
+	a.Labels["severity"], a.Labels[TrialLabel] = severity, "true"
+	for _, text := range []string{"summary", "description"} {
+		a.Annotations[text] = "TEST, nothing is wrong: " + a.Annotations[text]
+	}
+	return a
+}
+
 // Watchdog gives the alert that always fires, so that its absence means that
 // nobody is watching.
 func (w Words) Watchdog(since time.Time) Alert {

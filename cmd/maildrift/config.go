@@ -37,7 +37,7 @@ Exit code 0 if it is good, 2 if it is not.`,
 			if err != nil {
 				return usageError(err)
 			}
-			if _, err := alertConfig(cfg); err != nil {
+			if err := checkAlerting(cfg); err != nil {
 				return usageError(err)
 			}
 			return describeConfig(newPrinter(cmd.OutOrStdout()), cfg)

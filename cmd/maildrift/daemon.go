@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ type daemon struct {
 	log      *slog.Logger
 	store    *store.Store
 	network  *network
-	alerts   *alert.Engine
+	alerts   teller
 	engine   *monitor.Engine
 	metrics  *metrics.Metrics
 	heart    *heart
@@ -93,7 +94,7 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	d.engine, err = monitor.New(ctx, monitor.Options{
 		Asker: d.network, Authorities: d.network, Journal: d.store, Logger: d.log, Meter: d.metrics, Heart: d.heart,
 		Surveyor: d.network, Explainer: d.network,
-		Notifier: alert.NewNotifier(d.alerts, alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks}, time.Now()),
+		Notifier: alert.NewNotifier(d.alerts, alertWords(cfg), time.Now()),
 	}, memory, settings(cfg), cfg.Domains)
 	if err != nil {
 		return usageError(err)
@@ -110,28 +111,8 @@ func (d *daemon) snapshot() *monitor.Snapshot {
 	return d.engine.Snapshot()
 }
 
-// notifiers says how each receiver fares.
-func (d *daemon) notifiers() []metrics.Notifier {
-	if d.alerts == nil {
-		return nil
-	}
-	now := time.Now()
-	var out []metrics.Notifier
-	for _, x := range d.alerts.Deliveries() {
-		out = append(out, metrics.Notifier{Receiver: x.Receiver, Integration: x.Integration, Known: !x.LastAttempt.IsZero(), Failing: x.FailingFor(now)})
-	}
-	return out
-}
-
-func (d *daemon) openAlerts(registry *prometheus.Registry) error {
-	conf, err := alertConfig(d.cfg)
-	if err != nil {
-		return err
-	}
-	d.alerts, err = alert.NewEngine(alert.Options{
-		Dir: filepath.Join(d.cfg.DataDir, "alertmanager"), ExternalURL: d.cfg.ExternalURL + "/alertmanager",
-		Logger: d.log, Registerer: registry,
-	}, conf)
+func (d *daemon) openAlerts(registry *prometheus.Registry) (err error) {
+	d.alerts, err = newTeller(d, filepath.Join(d.cfg.DataDir, "alertmanager"), registry)
 	return err
 }
 
@@ -148,7 +129,7 @@ func alertConfig(cfg *config.Config) (*alert.Config, error) {
 func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (err error) {
 	d.handler, err = web.New(web.Options{
 		Engine: d.engine, History: kept{d.store}, Version: version, Started: time.Now(), Logger: d.log,
-		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(),
+		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(), TryAlert: d.tryAlert,
 		Reload: d.reload, Ready: d.ready, AllowedHosts: d.hosts(),
 	})
 	if err != nil {
@@ -310,8 +291,7 @@ func (d *daemon) reload(ctx context.Context) (err error) {
 	if cfg.Listen != d.cfg.Listen || cfg.DataDir != d.cfg.DataDir || cfg.ExternalURL != d.cfg.ExternalURL {
 		return errors.New("listen, external_url and data_dir cannot change while maildrift runs: restart it, or put them back")
 	}
-	conf, err := alertConfig(cfg)
-	if err != nil {
+	if err := d.sameTeller(cfg); err != nil {
 		return err
 	}
 	before, old := d.network.swap(cfg), d.cfg
@@ -319,7 +299,7 @@ func (d *daemon) reload(ctx context.Context) (err error) {
 		d.network.restore(before)
 		return err
 	}
-	if err := d.alerts.Reload(conf); err != nil {
+	if err := d.reloadAlerts(cfg); err != nil {
 		d.network.restore(before)
 		return errors.Join(err, d.engine.Apply(ctx, settings(old), old.Domains))
 	}
@@ -330,6 +310,27 @@ func (d *daemon) reload(ctx context.Context) (err error) {
 	d.mu.Unlock()
 	d.log.Info("configuration taken", "hash", cfg.Hash[:12], "domains", len(cfg.Domains))
 	return nil
+}
+
+// sameTeller refuses what cannot change while alerts are open, and checks the rest.
+func (d *daemon) sameTeller(cfg *config.Config) error {
+	if !reflect.DeepEqual(cfg.Alerting.Alertmanagers, d.cfg.Alerting.Alertmanagers) {
+		return errors.New("alerting.alertmanagers cannot change while maildrift runs: restart it, or put them back")
+	}
+	return checkAlerting(cfg)
+}
+
+// reloadAlerts gives the embedded Alertmanager its new configuration; those elsewhere have their own.
+func (d *daemon) reloadAlerts(cfg *config.Config) error {
+	engine, embedded := d.alerts.(*alert.Engine)
+	if !embedded {
+		return nil
+	}
+	conf, err := alertConfig(cfg)
+	if err != nil {
+		return err
+	}
+	return engine.Reload(conf)
 }
 
 // ready says what keeps maildrift from doing its work; nil if nothing does.

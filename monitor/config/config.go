@@ -81,8 +81,19 @@ type Alerting struct {
 	Resend time.Duration
 	// Runbooks is the base of the runbook links.
 	Runbooks string
+	// Alertmanagers are those elsewhere that are told instead of the embedded one, as Prometheus' configuration writes
+	// them; empty for the embedded one. HTTP is the YAML of an http_config.
+	Alertmanagers []Alertmanager
 	// FailingAfter is after how long a receiver that cannot be told counts as failing.
 	FailingAfter time.Duration
+}
+
+// Alertmanager is one elsewhere.
+type Alertmanager struct {
+	URL     string
+	Timeout time.Duration
+	// HTTP is its http_config as YAML: credentials, TLS, a proxy.
+	HTTP []byte
 }
 
 // Retention is how long history is kept; 0 means for ever.
@@ -226,6 +237,14 @@ type alertingSpec struct {
 	Resend            time.Duration `yaml:"resend"`
 	Runbooks          string        `yaml:"runbooks"`
 	FailingAfter      time.Duration `yaml:"notifier_failing_after"`
+	// Alertmanagers take the place of all that concerns the embedded one.
+	Alertmanagers []alertmanagerSpec `yaml:"alertmanagers"`
+}
+
+type alertmanagerSpec struct {
+	URL        string        `yaml:"url"`
+	Timeout    time.Duration `yaml:"timeout"`
+	HTTPConfig yaml.Node     `yaml:"http_config"`
 }
 
 type retentionSpec struct {

@@ -551,8 +551,38 @@ func (l *loader) alerting(a alertingSpec) {
 		YAML: text, Line: l.lines["alerting"], Heartbeat: Secret(heartbeat), Resend: a.Resend, Runbooks: strings.TrimSuffix(a.Runbooks, "/"),
 		FailingAfter: a.FailingAfter,
 	}
+	l.alertmanagers(a, len(doc.Content) > 0)
 	if a.FailingAfter < time.Minute {
 		l.at("alerting.notifier_failing_after", "%s is too short: a receiver that fails once is tried again by itself; use 1m or more", a.FailingAfter)
+	}
+}
+
+// alertmanagers takes those elsewhere. Beside them nothing may stand that is for the embedded one: it would seem to
+// have an effect.
+func (l *loader) alertmanagers(a alertingSpec, embedded bool) {
+	if len(a.Alertmanagers) > 0 && embedded {
+		l.at("alerting.alertmanagers", "alerts go to these: move route, receivers, inhibit_rules, time_intervals, templates and global to their configuration (see configs/alertmanager/external.yml)")
+		return
+	}
+	for i, spec := range a.Alertmanagers {
+		path := fmt.Sprintf("alerting.alertmanagers[%d]", i)
+		address, err := expand(spec.URL, l.env)
+		if err != nil {
+			l.at(path+".url", "%v", err)
+			continue
+		}
+		if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			l.at(path+".url", "want http://HOST:PORT or https://…, with the path prefix if there is one")
+			continue
+		}
+		am := Alertmanager{URL: address, Timeout: spec.Timeout}
+		if spec.HTTPConfig.Kind != 0 {
+			l.expandNode(&spec.HTTPConfig, path+".http_config")
+			if am.HTTP, err = yaml.Marshal(&spec.HTTPConfig); err != nil {
+				l.at(path+".http_config", "%v", err)
+			}
+		}
+		l.cfg.Alerting.Alertmanagers = append(l.cfg.Alerting.Alertmanagers, am)
 	}
 }
 

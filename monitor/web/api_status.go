@@ -36,12 +36,36 @@ func (s *site) statusOperations(api huma.API) {
 			}
 			return &answer[wire.Incidents]{out}, nil
 		})
+	if s.TryAlert != nil {
+		huma.Register(api, operation(http.MethodPost, "/alerts/test", "test-alert", "Send a test alert and say what each receiver answers", 422), s.tryAlert)
+	}
 	backup := operation(http.MethodGet, "/backup", "get-backup", "A copy of the whole database, consistent at one moment")
 	backup.Responses = map[string]*huma.Response{"200": {
 		Description: "The database file",
 		Content:     map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
 	}}
 	huma.Register(api, backup, s.backup)
+}
+
+// trialInput knows the response, whose deadline is moved: receivers may take their time.
+type trialInput struct {
+	Body   wire.TrialRequest
+	writer http.ResponseWriter
+}
+
+// Resolve is called by huma after the parameters are read.
+func (in *trialInput) Resolve(ctx huma.Context) []error {
+	_, in.writer = humago.Unwrap(ctx)
+	return nil
+}
+
+func (s *site) tryAlert(ctx context.Context, in *trialInput) (*answer[wire.Trials], error) {
+	s.deadline(http.NewResponseController(in.writer).SetWriteDeadline, checkWithin)
+	trials, err := s.TryAlert(ctx, in.Body.Receiver, in.Body.Severity)
+	if err != nil {
+		return nil, s.problem("test the receivers", err)
+	}
+	return &answer[wire.Trials]{wire.Trials{Trials: append([]wire.Trial{}, trials...)}}, nil
 }
 
 func (s *site) status(x *index) wire.Status {

@@ -27,6 +27,7 @@ import (
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web"
+	"maildrift/monitor/web/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -452,6 +453,12 @@ func newWorld(t testing.TB) *world {
 		Engine: w.engine, History: w.history, Ready: func() error { return nil },
 		Version: "1.2.3", Started: now.Add(-time.Hour), Now: func() time.Time { return now },
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
+		TryAlert: func(_ context.Context, receiver, severity string) ([]wire.Trial, error) {
+			if receiver == "nobody" {
+				return nil, &monitor.FieldError{Path: "receiver", Err: errors.New("no receiver has that name")}
+			}
+			return []wire.Trial{{Receiver: receiver + "/" + severity, Integration: "webhook[0]", Error: "answered 401", Took: time.Second}}, nil
+		},
 	}
 	return w
 }

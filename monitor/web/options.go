@@ -10,6 +10,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/rrset"
+	"maildrift/monitor/web/wire"
 )
 
 // Engine is what is shown and acted upon. *monitor.Engine is one.
@@ -81,6 +82,9 @@ type Options struct {
 	// Metrics serves /metrics, Alertmanager everything under /alertmanager/ with the prefix left in
 	// the path. Without them these paths do not exist.
 	Metrics, Alertmanager http.Handler
+	// TryAlert sends a test of that severity to a receiver, or without one where the routes lead, and says what each
+	// integration answers; a *monitor.FieldError for a receiver that does not exist. Without it the operation does not exist.
+	TryAlert func(ctx context.Context, receiver, severity string) ([]wire.Trial, error)
 	// Reload reads the configuration again, all of it or, with an error, nothing.
 	// Without it POST /-/reload does not exist.
 	Reload func(ctx context.Context) error

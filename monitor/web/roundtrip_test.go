@@ -145,6 +145,15 @@ func TestClientPlansWork(t *testing.T) {
 	same(t, "calls", w.engine.calls, nil, want)
 }
 
+func TestClientTestsAlerts(t *testing.T) {
+	c, ctx := connect(t, newWorld(t)), t.Context()
+	trials, err := c.TestAlert(ctx, "on-call", "critical")
+	same(t, "trials", trials, err, []wire.Trial{{Receiver: "on-call/critical", Integration: "webhook[0]", Error: "answered 401", Took: time.Second}})
+	if _, err := c.TestAlert(ctx, "nobody", ""); err == nil || !strings.Contains(err.Error(), "receiver: no receiver has that name") {
+		t.Errorf("an unknown receiver: %v", err)
+	}
+}
+
 func TestSilencesGoIntoTheAuditTrail(t *testing.T) {
 	w := populated(t)
 	w.options.Alertmanager = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -154,6 +154,17 @@ func (c *Client) Alerts(ctx context.Context) ([]wire.Incident, error) {
 	return out.Incidents, err
 }
 
+// TestAlert sends a test alert to a receiver, or with an empty name where the routes lead, and gives what each
+// integration answers.
+func (c *Client) TestAlert(ctx context.Context, receiver, severity string) ([]wire.Trial, error) {
+	what := api(http.MethodPost, "alerts", "test")
+	if err := what.setJSON(wire.TrialRequest{Receiver: receiver, Severity: severity}); err != nil {
+		return nil, err
+	}
+	out, err := get[wire.Trials](ctx, c, what)
+	return out.Trials, err
+}
+
 // Backup writes a copy of the whole database and gives its size in bytes. What was written
 // is of no use after an error.
 func (c *Client) Backup(ctx context.Context, to io.Writer) (int64, error) {

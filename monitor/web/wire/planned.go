@@ -104,3 +104,23 @@ type Audits struct {
 	Audit []Audit   `json:"audit" nullable:"false"`
 	More  time.Time `json:"more,omitzero" doc:"Where to go on: until (newest first) or since (oldest first) of the next request"`
 }
+
+// TrialRequest asks for a test alert.
+type TrialRequest struct {
+	Receiver string `json:"receiver,omitempty" maxLength:"200" doc:"Name of the receiver; empty sends it where the routes lead"`
+	Severity string `json:"severity,omitempty" enum:"critical,warning" default:"warning" doc:"Severity of the test, by which routes choose"`
+}
+
+// Trial is what one integration of a receiver made of a test alert.
+type Trial struct {
+	Receiver    string        `json:"receiver"`
+	Integration string        `json:"integration"`
+	OK          bool          `json:"ok"`
+	Error       string        `json:"error,omitempty" doc:"What went wrong, without addresses and tokens"`
+	Took        time.Duration `json:"took_ns"`
+}
+
+// Trials are what all of them made of it.
+type Trials struct {
+	Trials []Trial `json:"trials" nullable:"false"`
+}

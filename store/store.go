@@ -41,6 +41,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -87,6 +88,9 @@ type Options struct {
 type Store struct {
 	db   *bolt.DB
 	path string
+	// mu guards fresh: the contents that were referred to since a search for unused ones began; nil while none goes on.
+	mu    sync.Mutex
+	fresh map[rrset.Hash]bool
 }
 
 // Open opens the database at path, or makes a new one if there has never been
@@ -234,6 +238,7 @@ func (s *Store) Commit(ctx context.Context, b monitor.Batch) error {
 		return err
 	}
 	err := s.update(func(tx *bolt.Tx) error {
+		s.useContents(b.Intervals)
 		return errors.Join(
 			commitRegistry(tx, b), commitStates(tx, b), commitTransitions(tx, b),
 			commitIntervals(tx, b), commitIncidents(tx, b), commitUpkeep(tx, b), commitAudit(tx, b), commitSweep(tx, b))

@@ -334,26 +334,55 @@ func TestPrune(t *testing.T) {
 			commit(t, s, monitor.Batch{Sweep: &monitor.SweepSummary{Started: commitAt}})
 		}
 	}
-	spf := id("a.test", "spf")
+	spf, gone := id("a.test", "spf"), id("gone.test", "spf")
 	commit(t, s, monitor.Batch{
+		States:      []monitor.RecordState{{ID: spf}},
+		Audit:       []monitor.Audit{{At: old, Action: "add"}, {At: recent, Action: "accept"}},
 		Transitions: []monitor.Transition{{ID: spf, Transition: judge.Transition{At: old}}, {ID: spf, Transition: judge.Transition{At: recent}}},
 		Intervals: []monitor.Interval{
 			{ID: spf, Source: "one", From: old, Set: txt("1")}, {ID: spf, Source: "one", From: old.Add(time.Hour), Set: txt("2")},
 			{ID: spf, Source: "two", From: old, Set: txt("1")}, {ID: spf, Source: "two", From: recent, Set: txt("3")},
+			{ID: gone, Source: "one", From: old, Set: txt("4")}, {ID: gone, Source: "two", From: recent, Set: txt("3")},
 		},
 		Incidents: []monitor.Incident{{ID: spf, Closed: old}},
 		Sweep:     &monitor.SweepSummary{Started: recent},
 	})
 	p, err := s.Prune(ctx, Retention{History: 24 * time.Hour, Sweeps: 24 * time.Hour}, day)
-	if want := (Pruned{Transitions: 1, Intervals: 2, Incidents: 1, Sweeps: 10}); err != nil || p != want {
+	if want := (Pruned{Transitions: 1, Intervals: 2, Incidents: 1, Sweeps: 10, Audit: 1, Contents: 1}); err != nil || p != want {
 		t.Errorf("%+v, %v; want %+v", p, err, want)
 	}
 	left, err := s.Intervals(ctx, Query{})
-	if err != nil || len(left) != 2 || left[0].Set.Lines()[0] != "2" || left[1].Set.Lines()[0] != "3" {
-		t.Errorf("%v, %v: the newest answer of each source must stay", left, err)
+	var lines []string
+	for _, iv := range left {
+		lines = append(lines, string(iv.ID.Domain)+" "+iv.Source+" "+iv.Set.Lines()[0])
+	}
+	// What a source said until lately is not old, nor is what it still says; a record that is not watched any more
+	// says nothing.
+	if want := []string{"a.test one 2", "a.test two 1", "a.test two 3", "gone.test two 3"}; err != nil || !slices.Equal(lines, want) {
+		t.Errorf("%q, %v; want %q", lines, err, want)
 	}
 	if ts, err := s.Transitions(ctx, Query{Domain: "a.test"}); err != nil || len(ts) != 1 {
 		t.Errorf("%d transitions left, %v", len(ts), err)
+	}
+}
+
+// TestContentsThatComeBackStay commits an answer between the search for contents that nobody refers to and their end.
+func TestContentsThatComeBackStay(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	spf := id("a.test", "spf")
+	interval := func(source, text string) monitor.Interval {
+		return monitor.Interval{ID: spf, Source: source, From: day, Set: txt(text)}
+	}
+	commit(t, s, monitor.Batch{States: []monitor.RecordState{{ID: spf}}, Intervals: []monitor.Interval{interval("one", "kept")}})
+	s.noteContents(true)
+	commit(t, s, monitor.Batch{Intervals: []monitor.Interval{interval("two", "fresh")}})
+	if !s.justUsed(txt("fresh").Hash()) || s.justUsed(txt("kept").Hash()) {
+		t.Error("what was committed meanwhile is not noted")
+	}
+	s.noteContents(false)
+	n := 0
+	if err := s.pruneContents(ctx, &n); err != nil || n != 0 {
+		t.Errorf("%d contents deleted that are referred to, %v", n, err)
 	}
 }
 

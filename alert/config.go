@@ -71,6 +71,7 @@ func ParseConfig(text []byte) (*Config, error) {
 //     "default"), with group_wait 30s, group_interval 5m, repeat_interval 12h;
 //   - no group_by in the top route: [alertname, record, cause];
 //   - when the top route's receiver cannot be told, NotifierFailing goes to all others;
+//   - messages read as configs/alertmanager/maildrift.tmpl has them, and mails have a text part;
 //   - rules, beside those of the writer, by which the alert about a cause and later escalations inhibit what they
 //     stand for;
 //   - the Watchdog alert reaches only receivers whose own route matches it,
@@ -96,6 +97,7 @@ func ParseConfigIn(dir string, text []byte) (*Config, error) {
 		return nil, c.explain(err)
 	}
 	setGrouping(c.am.Route)
+	setTextPart(c.am)
 	routeAround(c.am)
 	muffleWatchdog(c.am)
 	c.am.InhibitRules = append(c.am.InhibitRules, ownInhibitions()...)
@@ -185,6 +187,18 @@ func setGrouping(top *config.Route) {
 	top.GroupByStr = defaultGroupBy()
 	for _, l := range top.GroupByStr {
 		top.GroupBy = append(top.GroupBy, model.LabelName(l))
+	}
+}
+
+// setTextPart gives mails that have none a part of plain text, which is what is read on a watch, by a screen reader,
+// and where HTML is not let in.
+func setTextPart(c *config.Config) {
+	for _, r := range c.Receivers {
+		for _, m := range r.EmailConfigs {
+			if m.Text == "" {
+				m.Text = `{{ template "maildrift.email.text" . }}`
+			}
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ const (
 	remoteForgets = 7 * 24 * time.Hour
 	// remoteRetry is the pause after a failure, doubled up to the resend interval.
 	remoteRetry = time.Second
+	// remoteOutlasts is for how long an alert that holds others back outlasts them. An Alertmanager hears of all ends in
+	// one request, but its groups and its inhibitions do not in the same moment.
+	remoteOutlasts = 5 * time.Second
 	// remoteName stands where a receiver's name does.
 	remoteName = "alertmanager"
 )
@@ -263,6 +266,9 @@ func (r *Remote) due(e *endpoint, now time.Time) ([]postable, map[model.Fingerpr
 			p.EndsAt = now.Add(remoteEnds * r.o.Resend)
 			firing = append(firing, p)
 		case e.told[fp] != a.changed || now.Sub(a.EndsAt) <= remoteResolved:
+			if a.Labels[model.AlertNameLabel] == CauseName || a.Labels[EscalationLabel] != "" {
+				p.EndsAt = p.EndsAt.Add(remoteOutlasts)
+			}
 			ends = append(ends, p)
 		}
 	}

@@ -51,7 +51,7 @@ type routing struct {
 // buildRouting does everything that can fail, and nothing that needs undoing.
 func buildRouting(c *Config, external *url.URL, log *slog.Logger) (*routing, error) {
 	cfg := c.am
-	tmpl, err := template.FromGlobs(cfg.Templates)
+	tmpl, err := loadTemplates(cfg.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}

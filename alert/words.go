@@ -63,6 +63,32 @@ func (w Words) Alert(i monitor.Incident, now time.Time) Alert {
 	if i.ID.Domain != "" && i.Facts.Root == nil {
 		a.GeneratorURL = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
 	}
+	return a.inert()
+}
+
+const (
+	// longestText bounds an annotation: a TXT record may have 64 kB, and what tells of it is sent to telephones.
+	longestText = 3000
+	// longestWhole bounds the annotation that holds all others.
+	longestWhole = 10_000
+	// longestLine bounds what is shown as one line: a summary, a label.
+	longestLine = 300
+)
+
+// inert makes sure that nothing in an alert is anything but text, whatever records, zones and people have written, and
+// that it has a length that can be sent.
+func (a Alert) inert() Alert {
+	for k, v := range a.Labels {
+		a.Labels[k] = cutTo(longestLine, rrset.Printable([]byte(v)))
+	}
+	for k, v := range a.Annotations {
+		limit := map[string]int{"summary": longestLine, "description": longestWhole}[k]
+		lines := strings.Split(v, "\n")
+		for i := range lines {
+			lines[i] = cutTo(longestText, rrset.Printable([]byte(lines[i])))
+		}
+		a.Annotations[k] = cutTo(cmp.Or(limit, longestText), strings.Join(lines, "\n"))
+	}
 	return a
 }
 

@@ -19,7 +19,7 @@ import (
 func loadTemplates(paths []string) (*template.Template, error) {
 	t, err := template.FromGlobs(nil, func(text *texttemplate.Template, html *htmltemplate.Template) {
 		text.Funcs(templateFuncs())
-		html.Funcs(htmltemplate.FuncMap(templateFuncs()))
+		html.Funcs(templateFuncs())
 	})
 	if err != nil {
 		return nil, err

@@ -15,9 +15,14 @@ import (
 )
 
 const (
-	// together is how many records must be lost before they have one cause: two may well be edited in one go,
-	// and each says something else about the mail.
-	together = 3
+	// together is how many records of a zone or domain must be lost, all of them, before they have one cause as long as
+	// nothing else says so: a few are edited or removed in one go for reasons of their own, each says something else about
+	// the mail, and each has something to publish.
+	together = 6
+	// movedTogether is how many must be lost with a zone that is no longer delegated, or served by others.
+	movedTogether = 2
+	// targetTogether is how many domains' records must lead to a provider's name where nothing is.
+	targetTogether = 3
 	// bogusTogether is how many records of a zone must fail to validate. Validation fails by zone, not by record.
 	bogusTogether = 2
 )
@@ -88,7 +93,9 @@ func (c Cause) String() string {
 // all verified records of the zones and domains that it is to speak of, well ones too.
 func Find(records []Record) []Cause {
 	zones, domains, bogus, targets := tallies{}, tallies{}, tallies{}, map[rrset.Name]map[rrset.Name]bool{}
+	moved := map[rrset.Name]bool{}
 	for _, r := range records {
+		moved[r.Zone] = moved[r.Zone] || r.moved() != ""
 		zones.count(r.Zone, r.State)
 		domains.count(r.Domain, r.State)
 		bogus.count(r.Zone, r.State)
@@ -107,9 +114,9 @@ func Find(records []Record) []Cause {
 		case r.State == Unreachable && r.Zone != "" && zones[r.Zone].all(Unreachable, 1):
 			out[i] = Cause{Dead, r.Zone}
 		case r.State != Lost:
-		case len(targets[r.TargetZone]) >= together:
+		case len(targets[r.TargetZone]) >= targetTogether:
 			out[i] = Cause{Target, r.TargetZone}
-		case r.Zone != "" && zones[r.Zone].all(Lost, together):
+		case r.Zone != "" && (zones[r.Zone].all(Lost, together) || moved[r.Zone] && zones[r.Zone].all(Lost, movedTogether)):
 			out[i] = Cause{Zone, r.Zone}
 		case domains[r.Domain].all(Lost, together):
 			out[i] = Cause{Domain, r.Domain}
@@ -191,16 +198,30 @@ func Explain(c Cause, records []Record) Explanation {
 	return Explanation{}
 }
 
+// moved says whether the zone of a lost record is no longer delegated, or served by others; empty if neither.
+func (r Record) moved() Reason {
+	elsewhere := func(n rrset.Name) bool { return slices.Contains(r.Servers, n) }
+	switch {
+	case r.State != Lost || r.Now == "":
+	case r.Now != r.Zone && r.Zone.IsAtOrBelow(r.Now):
+		return Undelegated
+	case len(r.ServersNow) > 0 && len(r.Servers) > 0 && !slices.ContainsFunc(r.ServersNow, elsewhere):
+		return Moved
+	}
+	return ""
+}
+
 func explainZone(zone rrset.Name, records []Record) Explanation {
 	for _, r := range records {
-		if r.State != Lost || r.Zone != zone || r.Now == "" {
+		if r.Zone != zone {
 			continue
 		}
-		if r.Now != zone && zone.IsAtOrBelow(r.Now) {
+		switch r.moved() {
+		case Undelegated:
 			return Explanation{Undelegated, fmt.Sprintf("%s no longer delegates %s: nobody is asked for its names any more", r.Now.FQDN(), zone)}
-		}
-		if len(r.ServersNow) > 0 && len(r.Servers) > 0 && !slices.ContainsFunc(r.ServersNow, func(n rrset.Name) bool { return slices.Contains(r.Servers, n) }) {
+		case Moved:
 			return Explanation{Moved, fmt.Sprintf("%s is served by %s now, and was by %s", zone, names(r.ServersNow), names(r.Servers))}
+		case Emptied:
 		}
 	}
 	return Explanation{Emptied, fmt.Sprintf("all records watched in %s are gone or replaced at once", zone)}

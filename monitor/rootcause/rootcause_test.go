@@ -29,6 +29,14 @@ func leading(provider rrset.Name, domains ...rrset.Name) []Record {
 	return out
 }
 
+// undelegated says of records that the zone above them answers now.
+func undelegated(records []Record) []Record {
+	for i := range records {
+		records[i].Now = records[i].Zone.Parent()
+	}
+	return records
+}
+
 func TestFind(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -37,10 +45,12 @@ func TestFind(t *testing.T) {
 	}{
 		{"nothing wrong", many(5, "a.test", "a.test", Well), ""},
 		{"two edited together are two", append(many(2, "a.test", "a.test", Lost), many(3, "a.test", "a.test", Well)...), ""},
-		{"a zone of two", many(2, "a.test", "a.test", Lost), ""},
+		{"a zone of five", many(5, "a.test", "a.test", Lost), ""},
+		{"a zone of two that is not delegated", undelegated(many(2, "a.test", "a.test", Lost)), "zone/a.test"},
+		{"one record of such a zone", undelegated(many(1, "a.test", "a.test", Lost)), ""},
 		{"a whole zone", many(12, "a.test", "a.test", Lost), "zone/a.test"},
-		{"two domains of one zone", append(many(2, "a.test", "test", Lost), many(2, "b.test", "test", Lost)...), "zone/test"},
-		{"a domain within a zone", append(many(3, "a.test", "test", Lost), many(1, "b.test", "test", Well)...), "domain/a.test"},
+		{"two domains of one zone", append(many(3, "a.test", "test", Lost), many(3, "b.test", "test", Lost)...), "zone/test"},
+		{"a domain within a zone", append(many(6, "a.test", "test", Lost), many(1, "b.test", "test", Well)...), "domain/a.test"},
 		{"bogus", append(many(2, "a.test", "a.test", Bogus), many(1, "a.test", "a.test", Well)...), "dnssec/a.test"},
 		{"one bogus", many(1, "a.test", "a.test", Bogus), ""},
 		{"a provider's name", leading("mail.test", "a.test", "b.test", "c.test"), "target/mail.test"},
@@ -48,7 +58,7 @@ func TestFind(t *testing.T) {
 		{"dead", many(1, "a.test", "a.test", Unreachable), "unreachable/a.test"},
 		{"not all dead", append(many(2, "a.test", "a.test", Unreachable), many(1, "a.test", "a.test", Well)...), ""},
 		{"no zone known", many(4, "a.test", "", Unreachable), ""},
-		{"a lost domain in no known zone", many(4, "a.test", "", Lost), "domain/a.test"},
+		{"a lost domain in no known zone", many(7, "a.test", "", Lost), "domain/a.test"},
 	} {
 		found := Find(c.records)
 		for i, r := range c.records {
@@ -65,9 +75,8 @@ func TestFind(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	gone := many(3, "a.test", "a.test", Lost)
-	undelegated, moved, emptied := slices.Clone(gone), slices.Clone(gone), slices.Clone(gone)
+	undelegated, moved, emptied := undelegated(slices.Clone(gone)), slices.Clone(gone), slices.Clone(gone)
 	for i := range gone {
-		undelegated[i].Now = "test"
 		moved[i].Now, moved[i].Servers, moved[i].ServersNow = "a.test", []rrset.Name{"ns1.a.test"}, []rrset.Name{"ns1.parking.test"}
 		emptied[i].Now, emptied[i].Servers, emptied[i].ServersNow = "a.test", []rrset.Name{"ns1.a.test", "ns2.a.test"}, []rrset.Name{"ns2.a.test"}
 	}

@@ -92,9 +92,9 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	d.heart.deliverable = d.alerts.Undeliverable
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
-		Asker: d.network, Authorities: d.network, Journal: d.store, Logger: d.log, Meter: d.metrics, Heart: d.heart,
+		Asker: mortalAsker{d.network}, Authorities: d.network, Journal: mortalJournal{d.store}, Logger: d.log, Meter: d.metrics, Heart: d.heart,
 		Surveyor: d.network, Explainer: d.network,
-		Notifier: alert.NewNotifier(d.alerts, alertWords(cfg), time.Now()),
+		Notifier: mortalNotifier{alert.NewNotifier(d.alerts, alertWords(cfg), time.Now())},
 	}, memory, settings(cfg), cfg.Domains)
 	if err != nil {
 		return usageError(err)

@@ -1,0 +1,6 @@
+//go:build !failpoints
+
+package main
+
+// failpoint does nothing in the daemon that people run.
+func failpoint(string) {}

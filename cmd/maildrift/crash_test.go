@@ -423,7 +423,9 @@ func (c *crash) write(stop <-chan struct{}) {
 }
 
 // alive says whether a process has not ended.
-func (c *crash) alive(cmd *exec.Cmd) bool { return cmd == c.process.Load() && cmd.Process.Signal(syscall.Signal(0)) == nil }
+func (c *crash) alive(cmd *exec.Cmd) bool {
+	return cmd == c.process.Load() && cmd.Process.Signal(syscall.Signal(0)) == nil
+}
 
 // blackout cuts off all servers and resolvers for a while: nothing about a record may be told of it.
 func (c *crash) blackout(d time.Duration) {

@@ -54,6 +54,9 @@ type Decision struct {
 	// Bogus of those heard fail to validate the record; they count as hearing it wrong only where
 	// the question is whether receivers see it.
 	Bogus int `json:"bogus,omitempty"`
+	// Echoes of those heard answer from caches that were filled before the record last changed its
+	// verdict. Those that see it wrong are not in Wrong.
+	Echoes int `json:"echoes,omitempty"`
 	// Allowed is how many of those heard may dissent.
 	Allowed int `json:"allowed"`
 	// ServersHeard and ServersWrong count the zone's servers, of Servers.
@@ -100,6 +103,10 @@ func Dissent(n int) int {
 // Operators for whom DNSSEC validation fails count as wrong in the second and fifth lines
 // only: what they hide is not gone, but part of the receivers does not see it.
 //
+// An echo counts as hearing the operator, but not as seeing the record wrong. One that sees it good does not
+// count towards holding unless the authority has it good: where the others' dissent and the echoes are more
+// than d, an unasked authority makes it disagreeing and a silent one blind.
+//
 // And blind, whatever the authority says, when fewer than half of the configured
 // operators or fewer than rules.MinOperators were heard: whoever cannot hear
 // resolvers is not sure to hear the authority either.
@@ -119,7 +126,7 @@ func Decide(t Tally, rules Rules) Decision {
 		}
 	case d.Authority == AuthoritySplit:
 		d.Verdict = Disagreeing
-	case d.Wrong+d.Bogus <= d.Allowed:
+	case d.Wrong+d.Bogus+unproven(t, d) <= d.Allowed:
 		d.Verdict = Holding
 	case d.Wrong >= quorum:
 		d.Verdict, d.Meaning = lost(t.Operators)
@@ -132,6 +139,20 @@ func Decide(t Tally, rules Rules) Decision {
 	return d
 }
 
+// unproven counts the operators whose good answer is an echo that nobody vouches for.
+func unproven(t Tally, d Decision) int {
+	if d.Authority == AuthorityGood {
+		return 0
+	}
+	n := 0
+	for _, v := range t.Operators {
+		if v.Echo && v.Stand == Good {
+			n++
+		}
+	}
+	return n
+}
+
 // count adds up the votes.
 func count(t Tally) Decision {
 	d := Decision{Configured: max(t.Configured, len(t.Operators)), Servers: len(t.Authority)}
@@ -142,7 +163,9 @@ func count(t Tally) Decision {
 		if v.Stand == Bogus {
 			d.Bogus++
 		}
-		if v.Stand.wrong() {
+		if v.Echo {
+			d.Echoes++
+		} else if v.Stand.wrong() {
 			d.Wrong++
 		}
 	}
@@ -183,6 +206,9 @@ func authority(d Decision, abstained int, wanted bool) AuthorityWord {
 	return AuthoritySplit
 }
 
+// AuthorityWord gives what the zone's own servers say together.
+func (t Tally) AuthorityWord() AuthorityWord { return count(t).Authority }
+
 func enough(d Decision, rules Rules) bool {
 	return d.Heard*2 >= d.Configured && d.Heard >= rules.minOperators()
 }
@@ -193,6 +219,9 @@ func enough(d Decision, rules Rules) bool {
 func lost(votes []Vote) (Verdict, rrset.Hash) {
 	var absent, differs int
 	for _, v := range votes {
+		if v.Echo {
+			continue
+		}
 		switch v.Stand {
 		case Absent:
 			absent++

@@ -7,7 +7,8 @@ import (
 	"maildrift/monitor/rrset"
 )
 
-// votes reads a line of stands: g good, d differs, a absent, u unheard, - abstains, b bogus.
+// votes reads a line of stands: g good, d differs, a absent, u unheard, - abstains, b bogus,
+// e an echo of good, E one of absence.
 func votes(line string) []Vote {
 	var out []Vote
 	for i, c := range line {
@@ -27,6 +28,10 @@ func votes(line string) []Vote {
 			v.Stand = Abstains
 		case 'b':
 			v.Stand = Bogus
+		case 'e':
+			v.Stand, v.Meaning, v.Echo = Good, rrset.Hash{1}, true
+		case 'E':
+			v.Stand, v.Echo = Absent, true
 		default:
 			panic("no such vote: " + string(c))
 		}

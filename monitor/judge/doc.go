@@ -21,4 +21,8 @@
 //     there is told before caches run out.
 //   - Every change of verdict is seen again, and once more after a wait, before it
 //     counts; going back to good needs the same.
+//   - A record that keeps changing is one episode ([Flapping]): it stays bad until it has held for a
+//     while.
+//   - An answer from a cache that was filled before the last change is an echo of what was
+//     ([Vote].Echo): it neither ends what was told nor tells it again.
 package judge

@@ -15,6 +15,7 @@ func drawVote(t *rapid.T) Vote {
 	if v.Stand == Good || v.Stand == Differs {
 		v.Meaning = rrset.Hash{byte(v.Stand), byte(rapid.IntRange(0, 2).Draw(t, "meaning"))}
 	}
+	v.Echo = rapid.IntRange(0, 7).Draw(t, "echo") == 0
 	return v
 }
 
@@ -36,6 +37,9 @@ func drawRules(t *rapid.T) Rules {
 		ConfirmWait:       time.Duration(rapid.IntRange(0, 60).Draw(t, "confirm wait")) * time.Second,
 		DisagreementAfter: time.Duration(rapid.IntRange(0, 600).Draw(t, "disagreement after")) * time.Second,
 		OverdueAfter:      48 * time.Hour,
+		FlapChanges:       rapid.SampledFrom([]int{0, 2, 4}).Draw(t, "flap changes"),
+		FlapWithin:        time.Hour,
+		FlapCalm:          time.Duration(rapid.IntRange(0, 1800).Draw(t, "flap calm")) * time.Second,
 	}
 }
 
@@ -46,7 +50,7 @@ func settle(s State, d Decision, now time.Time, rules Rules) (State, []Transitio
 		var moved []Transition
 		s, moved, _ = Step(s, d, now, rules)
 		all = append(all, moved...)
-		now = now.Add(rules.ConfirmWait + rules.DisagreementAfter + time.Second)
+		now = now.Add(rules.ConfirmWait + rules.DisagreementAfter + rules.FlapCalm + time.Second)
 	}
 	return s, all, now
 }

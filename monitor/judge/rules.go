@@ -17,11 +17,17 @@ type Rules struct {
 	DisagreementAfter time.Duration
 	// OverdueAfter is how long a record may take to be verified.
 	OverdueAfter time.Duration
+	// FlapChanges of the verdict in the time FlapWithin make an episode of flapping, which lasts until
+	// the record has held for FlapCalm. At most 8 are counted; 0 turns this off.
+	FlapChanges int
+	FlapWithin  time.Duration
+	FlapCalm    time.Duration
 }
 
 // DefaultRules gives the settings for unattended use: two operators at least,
-// two confirmations over 30 seconds, half an hour of disagreement, and the 48 hours
-// that propagation takes at most.
+// two confirmations over 30 seconds, half an hour of disagreement, the 48 hours
+// that propagation takes at most, and four changes within an hour for flapping, which ends when the record has
+// held for half an hour.
 func DefaultRules() Rules {
 	return Rules{
 		MinOperators:      2,
@@ -29,6 +35,9 @@ func DefaultRules() Rules {
 		ConfirmWait:       30 * time.Second,
 		DisagreementAfter: 30 * time.Minute,
 		OverdueAfter:      48 * time.Hour,
+		FlapChanges:       4,
+		FlapWithin:        time.Hour,
+		FlapCalm:          30 * time.Minute,
 	}
 }
 

@@ -24,6 +24,10 @@ type State struct {
 	FromAuthority bool `json:"from_authority,omitempty"`
 	// Suspicion is a change that was seen and waits to be confirmed.
 	Suspicion Suspicion `json:"suspicion,omitzero"`
+	// Turns are when the verdict changed lately; Flapping is the episode that too many of them
+	// make.
+	Turns    Turns    `json:"turns,omitzero"`
+	Flapping Flapping `json:"flapping,omitzero"`
 	// BlindSince is when evidence last became too thin; zero when it is not.
 	BlindSince time.Time `json:"blind_since,omitzero"`
 }
@@ -58,6 +62,9 @@ type Transition struct {
 	At   time.Time `json:"at"`
 	// Value is set when the record was drifted already and says a third thing now.
 	Value bool `json:"value,omitempty"`
+	// Flap is set for a change within an episode of flapping, which is kept in history but is no
+	// news: From and To are often the same.
+	Flap bool `json:"flap,omitempty"`
 }
 
 // Again says when a record must be asked again before the next sweep: zero for
@@ -87,14 +94,20 @@ func Step(s State, d Decision, now time.Time, rules Rules) (State, []Transition,
 	}
 	s.BlindSince = time.Time{}
 	d = inRecovery(s, d)
-	if d.Verdict == s.Verdict && (s.Verdict != Drifted || d.Meaning == s.Meaning) {
+	switch {
+	case s.Flapping.On():
+		return stepFlapping(s, d, now, rules)
+	case lookOf(d) == Look{s.Verdict, s.Meaning}:
 		return stay(s, d, now)
 	}
-	return suspect(s, d, now, rules, func(s State) State {
-		s.Verdict, s.Stage, s.Since, s.Meaning = d.Verdict, d.Stage, now, d.Meaning
-		s.FromAuthority = d.Authority == AuthorityWrong
-		return s
-	})
+	return suspect(s, d, now, rules, func(s State) State { return turn(s, d, now, rules) })
+}
+
+// move takes the record to what was decided.
+func move(s State, d Decision, now time.Time) State {
+	s.Verdict, s.Stage, s.Since, s.Meaning = d.Verdict, d.Stage, now, d.Meaning
+	s.FromAuthority = d.Authority == AuthorityWrong
+	return s
 }
 
 // stepWaiting is Step before verification: only a good record changes
@@ -140,7 +153,7 @@ func stay(s State, d Decision, now time.Time) (State, []Transition, Again) {
 	}
 	from := s.Position()
 	s.Stage = d.Stage
-	return s, []Transition{{From: from, To: s.Position(), At: now}}, Again{}
+	return s, []Transition{{From: from, To: s.Position(), At: now, Flap: s.Flapping.On()}}, Again{}
 }
 
 // suspect counts sightings of a change and applies it once it is settled.
@@ -149,7 +162,7 @@ func suspect(s State, d Decision, now time.Time, rules Rules, apply func(State) 
 	case s.Suspicion.First.After(now): // the clock was ahead
 		s.Suspicion = Suspicion{Verdict: d.Verdict, Meaning: d.Meaning, First: now}
 	case s.Suspicion.of(d):
-	case !s.Verdict.Lost() && s.Suspicion.Verdict.Lost() && s.Suspicion.Sightings > 0 && d.Verdict.Lost():
+	case !s.Standing().Lost() && s.Suspicion.Verdict.Lost() && s.Suspicion.Sightings > 0 && d.Verdict.Lost():
 		// Gone is gone, even if something else stands there at every look.
 		s.Suspicion.Verdict, s.Suspicion.Meaning = d.Verdict, d.Meaning
 	default:
@@ -159,11 +172,11 @@ func suspect(s State, d Decision, now time.Time, rules Rules, apply func(State) 
 	if !rules.settled(s.Suspicion, now) {
 		return s, nil, again(s.Suspicion, now, rules)
 	}
-	from := s.Position()
+	from, meant := s.Position(), s.Meaning
 	s = apply(s)
 	s.Suspicion = Suspicion{}
-	t := Transition{From: from, To: s.Position(), At: now}
-	t.Value = t.From.Verdict == Drifted && t.To.Verdict == Drifted
+	t := Transition{From: from, To: s.Position(), At: now, Flap: s.Flapping.On()}
+	t.Value = t.From.Verdict == Drifted && t.To.Verdict == Drifted && s.Meaning != meant
 	return s, []Transition{t}, Again{}
 }
 

@@ -48,13 +48,18 @@ type Vote struct {
 	Stand Stand  `json:"stand"`
 	// Meaning identifies what a Good or Differs voter sees.
 	Meaning rrset.Hash `json:"-"`
+	// Echo says that the answer comes from a cache that was filled before the record last changed its
+	// verdict: receivers are still given it, but it says nothing about what came after.
+	Echo bool `json:"echo,omitempty"`
 }
 
-// Merge gives the vote of an operator that was asked in several ways: the
-// worst evidence stands, and any evidence outweighs none.
+// Merge gives the vote of an operator that was asked in several ways: what was
+// heard anew outweighs an echo, else the worst evidence stands, and any evidence outweighs none.
 func (v Vote) Merge(o Vote) Vote {
-	if rank(o.Stand) > rank(v.Stand) {
-		v.Stand, v.Meaning = o.Stand, o.Meaning
+	heard, other := rank(v.Stand) > rank(Abstains), rank(o.Stand) > rank(Abstains)
+	newer, older := !o.Echo && v.Echo && other, o.Echo && !v.Echo && heard
+	if newer || !older && rank(o.Stand) > rank(v.Stand) {
+		v.Stand, v.Meaning, v.Echo = o.Stand, o.Meaning, o.Echo
 	}
 	return v
 }
@@ -112,7 +117,7 @@ func plurality(votes []Vote, stand Stand) (rrset.Hash, bool) {
 	counts := map[rrset.Hash]int{}
 	var best rrset.Hash
 	for _, v := range votes {
-		if v.Stand != stand {
+		if v.Stand != stand || v.Echo {
 			continue
 		}
 		counts[v.Meaning]++

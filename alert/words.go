@@ -134,6 +134,9 @@ func (w Words) labels(i monitor.Incident) map[string]string {
 	}
 	labels["alertname"] = string(i.Name)
 	labels["severity"] = severity(i)
+	if i.Name == monitor.AlertQuarantined {
+		labels["operator"] = i.Value
+	}
 	if i.ID.Domain == "" {
 		return labels
 	}
@@ -163,7 +166,7 @@ func severity(i monitor.Incident) string {
 			return Critical
 		}
 		return Warning
-	case monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertChangeNotMade:
+	case monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertChangeNotMade, monitor.AlertQuarantined:
 		return Warning
 	case monitor.AlertAtRisk:
 		if i.Value == hygiene.Critical.String() {
@@ -398,6 +401,8 @@ func summary(i monitor.Incident) string {
 		return causeSummary(i.Facts.Root)
 	case monitor.AlertBlind:
 		return "maildrift cannot see: nothing is judged until it can"
+	case monitor.AlertQuarantined:
+		return "Resolver operator " + i.Value + " has no vote any more: it is alone with what it says"
 	case monitor.AlertAtRisk:
 		first := i.Facts.Hygiene[0]
 		text := fmt.Sprintf("%s stands on something that fails: %s: %s", i.ID.Domain, first.At, first.Text)

@@ -109,7 +109,10 @@ func incidents(t *testing.T) []monitor.Incident {
 	running := missing
 	running.Facts.Service, running.Facts.Revokes = "ses", noon.Add(14*time.Hour)
 	running.Escalations = []monitor.Escalation{{Percent: 50, At: noon.Add(-22 * time.Hour)}, {Percent: 80, At: noon}}
-	out := []monitor.Incident{inTime, running, drifted, missing, recovering, ended, split, overdue, shared, bogus, risk, blind, notMade, third}
+	lone := monitor.Incident{Name: monitor.AlertQuarantined, Value: "opendns", Opened: noon, Facts: monitor.Facts{
+		Reason: "it alone says that notice.example.com/spf is not there; 11 other operators have it as it was verified",
+	}}
+	out := []monitor.Incident{inTime, running, drifted, missing, recovering, ended, split, overdue, shared, bogus, risk, blind, notMade, third, lone}
 	for _, x := range []struct {
 		kind   rootcause.Kind
 		reason rootcause.Reason

@@ -510,8 +510,7 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 		if s.Seen.Equal(s.Baseline) {
 			next.Affordable = false // accepted as too expensive: it is no news again
 		}
-		next.Verdict, next.Stage, next.Since = judge.Holding, judge.NoStage, now
-		next.Suspicion, next.Meaning = judge.Suspicion{}, rrset.Hash{}
+		next.State, next.Past = next.Settled(now), Past{}
 		next.Deadline, next.LastDeadline = time.Time{}, time.Time{}
 		t.To = next.Position()
 		batch.Incidents = append(batch.Incidents, next.dropChange(now, "another value was accepted by "+by)...)
@@ -625,6 +624,7 @@ func (e *Engine) openIncidents() []Incident {
 		open = append(open, *e.self.Blind)
 	}
 	open = append(open, e.self.Causes...)
+	open = append(open, e.self.quarantines()...)
 	slices.SortFunc(open, func(a, b Incident) int {
 		return cmp.Or(boolOrder(a.Name == AlertCause, b.Name == AlertCause), a.Opened.Compare(b.Opened), a.ID.Compare(b.ID))
 	})

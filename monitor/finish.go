@@ -145,7 +145,7 @@ func (e *Engine) batchJob(j *job, b *Batch) {
 func (s *RecordState) differs(o *RecordState) bool {
 	return s.State != o.State || s.Name != o.Name || !s.Baseline.Equal(o.Baseline) || !s.Seen.Equal(o.Seen) ||
 		s.Finding.Reason != o.Finding.Reason || s.Affordable != o.Affordable || s.Inherited != o.Inherited || s.OldTTL != o.OldTTL && o.OldTTL == 0 ||
-		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident || s.Change != o.Change ||
+		!s.Deadline.Equal(o.Deadline) || s.Incident != o.Incident || s.Change != o.Change || !s.Past.Equal(o.Past) ||
 		s.Zone != o.Zone || !slices.Equal(s.Servers, o.Servers)
 }
 
@@ -204,6 +204,9 @@ func (e *Engine) batchSelf(sw *sweep, b *Batch) {
 	if reason := cmp.Or(sw.summary.Distrusted, sw.unseen); reason == "" {
 		self = self.without(group)
 		self.LastGoodSweep = now
+		var incidents []Incident
+		self, incidents = self.hearing(sw.dissent(), sw.settings, now)
+		b.Incidents = append(b.Incidents, incidents...)
 	} else {
 		self = self.with(group, reason, sw.gated, now)
 	}

@@ -92,7 +92,7 @@ func (j *job) newsFor(open *Incident) bool {
 		return false
 	}
 	d := j.evidence.Decision
-	return f.Stage != j.state.Stage || f.Decision.Wrong != d.Wrong || f.Decision.Heard != d.Heard ||
+	return f.Flips != j.state.Flapping.Flips || f.Stage != j.state.Stage || f.Decision.Wrong != d.Wrong || f.Decision.Heard != d.Heard ||
 		f.Decision.Authority != d.Authority || !f.Deadline.Equal(j.state.Deadline)
 }
 
@@ -115,6 +115,7 @@ func (j *job) facts(now time.Time) Facts {
 	if after := r.Withdrawn; after > 0 && j.state.Verdict.Lost() {
 		f.Revokes = j.state.Since.Add(after)
 	}
+	f.Flips, f.FlappingSince = j.state.Flapping.Flips, j.state.Flapping.Since
 	if shared := j.subject.Domain.Shared; shared != nil {
 		f.Affects, f.Examples = shared.Count, shared.Examples
 	}

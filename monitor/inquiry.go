@@ -46,6 +46,11 @@ type Subject struct {
 	// Overspent says why receivers give up on a verified SPF record although it is what it was;
 	// empty if they do not.
 	Overspent string
+	// Standing is the verdict that was confirmed last, Past what caches may hold from before it, OldTTL
+	// the TTL of the good record; zero if not known.
+	Standing judge.Verdict
+	Past     Past
+	OldTTL   uint32
 }
 
 // ID gives the record's ID.
@@ -74,6 +79,10 @@ type Heard struct {
 	Stand   judge.Stand
 	// Announced says that it is not what was verified but what was announced.
 	Announced bool
+	// Said is what Stand would be if the source were allowed to vote.
+	Said judge.Stand
+	// Echo says that the answer comes from a cache that was filled before the record last changed.
+	Echo bool
 }
 
 // Round asks about all subjects once and judges what is heard. A record that is
@@ -129,42 +138,64 @@ func (q *Inquiry) findZones(ctx context.Context, evidence []Evidence, fresh bool
 
 // judge turns what the desk heard into findings, votes and a decision.
 func (q *Inquiry) judge(e *Evidence, d *desk, tainted map[resolve.Operator]string) {
-	question := e.Subject.question()
 	tally := judge.Tally{AuthorityWanted: q.Authorities != nil}
+	for _, server := range e.Zone.Servers {
+		if o, ok := d.heard[asked{server.ID, e.Subject.question()}]; ok {
+			h := hear(e.Subject, o)
+			e.Heard = append(e.Heard, h)
+			tally.Authority = append(tally.Authority, judge.Vote{Voter: server.ID, Stand: h.Stand, Meaning: h.Finding.Meaning})
+		}
+	}
+	tally.Operators = e.poll(d, tainted, tally.AuthorityWord())
+	tally.Configured = len(tally.Operators)
+	if !e.Subject.Verified {
+		tally, e.Reference = tally.Against()
+	}
+	e.Decision = judge.Decide(tally, q.Rules)
+}
+
+// poll gives the votes of the resolvers' operators, by their names.
+func (e *Evidence) poll(d *desk, tainted map[resolve.Operator]string, authority judge.AuthorityWord) []judge.Vote {
 	votes := map[resolve.Operator]judge.Vote{}
+	var heard []Heard
 	for _, source := range e.Subject.Resolvers {
 		op := source.Operator
 		vote, known := votes[op]
 		if !known {
 			vote.Voter = string(op)
 		}
-		if o, ok := d.heard[asked{source.ID, question}]; ok {
-			h := hear(e.Subject, o)
-			if why, bad := tainted[op]; bad {
-				h.Stand, h.Detail = judge.Unheard, why
-			}
-			e.Heard = append(e.Heard, h)
-			vote = vote.Merge(judge.Vote{Voter: vote.Voter, Stand: h.Stand, Meaning: h.Finding.Meaning})
+		if o, ok := d.heard[asked{source.ID, e.Subject.question()}]; ok {
+			h := e.Subject.weigh(hear(e.Subject, o), authority, tainted[op])
+			heard = append(heard, h)
+			vote = vote.Merge(judge.Vote{Voter: vote.Voter, Stand: h.Stand, Meaning: h.Finding.Meaning, Echo: h.Echo})
 		}
 		votes[op] = vote
 	}
+	e.Heard = append(heard, e.Heard...)
+	out := make([]judge.Vote, 0, len(votes))
 	for _, op := range sortedKeys(votes) {
-		tally.Operators = append(tally.Operators, votes[op])
+		out = append(out, votes[op])
 	}
-	tally.Configured = len(votes)
-	for _, server := range e.Zone.Servers {
-		o, ok := d.heard[asked{server.ID, question}]
-		if !ok {
-			continue
-		}
-		h := hear(e.Subject, o)
-		e.Heard = append(e.Heard, h)
-		tally.Authority = append(tally.Authority, judge.Vote{Voter: server.ID, Stand: h.Stand, Meaning: h.Finding.Meaning})
+	return out
+}
+
+// staleTTL is the TTL that resolvers are asked to give to an answer that has expired, when they serve it because
+// the zone's servers do not answer (RFC 8767 section 4).
+const staleTTL = 30
+
+// weigh takes the vote from a resolver's answer that is no evidence of today: one that has expired, one from
+// before the last change, one of an operator that is tainted.
+func (s Subject) weigh(h Heard, authority judge.AuthorityWord, tainted string) Heard {
+	if authority == judge.AuthoritySilent && h.Outcome.Evidence() && h.TTL == staleTTL && s.OldTTL != staleTTL {
+		h.Outcome, h.Stand = resolve.Stale, judge.Unheard
+		h.Detail = "TTL 30 while the zone's servers do not answer: it seems to serve an answer that has expired"
 	}
-	if !e.Subject.Verified {
-		tally, e.Reference = tally.Against()
+	h.Said = h.Stand
+	h.Echo = s.Past.echoes(h, s.Standing)
+	if tainted != "" {
+		h.Stand, h.Detail = judge.Unheard, tainted
 	}
-	e.Decision = judge.Decide(tally, q.Rules)
+	return h
 }
 
 // hear says what an observation means for a subject.
@@ -235,7 +266,7 @@ func (e Evidence) Votes() []SourceVote {
 			Source: h.Source.ID, Operator: h.Source.Operator,
 			Authority: h.Source.Role == resolve.Authoritative,
 			Outcome:   h.Outcome, Stand: h.Stand, Lines: h.Finding.Seen.Lines(),
-			TTL: h.TTL, At: h.At, Latency: h.Latency, Detail: h.Detail, EDE: h.EDE,
+			TTL: h.TTL, At: h.At, Latency: h.Latency, Detail: h.Detail, EDE: h.EDE, Echo: h.Echo,
 		})
 	}
 	return votes
@@ -280,7 +311,7 @@ func (e Evidence) Deadlines() (first, last time.Time) {
 		if h.Stand != judge.Good || h.Source.Role != resolve.Recursive {
 			continue
 		}
-		ends := h.At.Add(time.Duration(h.TTL) * time.Second)
+		ends := h.ends()
 		if first.IsZero() || ends.Before(first) {
 			first = ends
 		}
@@ -320,7 +351,7 @@ func (e Evidence) Mended() time.Time {
 		if h.Source.Role != resolve.Recursive || h.Stand != judge.Differs && h.Stand != judge.Absent {
 			continue
 		}
-		if ends := h.At.Add(time.Duration(h.TTL) * time.Second); ends.After(last) {
+		if ends := h.ends(); ends.After(last) {
 			last = ends
 		}
 	}

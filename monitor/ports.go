@@ -67,6 +67,9 @@ type SelfState struct {
 	Causes []Incident `json:"causes,omitempty"`
 	// LastGoodSweep is when the last reliable sweep ended.
 	LastGoodSweep time.Time `json:"last_good_sweep,omitzero"`
+	// Dissenters are the operators that contradicted holding records alone in the last sweeps, those in
+	// quarantine among them.
+	Dissenters map[resolve.Operator]Dissenter `json:"dissenters,omitempty"`
 }
 
 // without gives the state after a schedule group has shown that it sees, or is no more.

@@ -44,6 +44,8 @@ type RecordState struct {
 	Servers []rrset.Name `json:"servers,omitempty"`
 	// Change is a change that was announced; nil if none was.
 	Change *Change `json:"change,omitempty"`
+	// Past is what caches may hold from before the last change.
+	Past Past `json:"past,omitzero"`
 	// Incident is the alert that is open; nil if none is.
 	Incident *Incident `json:"incident,omitempty"`
 }
@@ -161,6 +163,9 @@ type Facts struct {
 	Root  *Root  `json:"root,omitempty"`
 	// Waiting is how long an overdue record has been waited for.
 	Waiting time.Duration `json:"waiting_ns,omitempty"`
+	// Flips is how often a flapping record has changed, since FlappingSince; 0 if it does not flap.
+	Flips         int       `json:"flips,omitempty"`
+	FlappingSince time.Time `json:"flapping_since,omitzero"`
 	// Reason is what keeps the monitor itself from seeing.
 	Reason string `json:"reason,omitempty"`
 }
@@ -231,6 +236,8 @@ type SourceVote struct {
 	Latency time.Duration `json:"latency_ns"`
 	Detail  string        `json:"detail,omitempty"`
 	EDE     []resolve.EDE `json:"ede,omitempty"`
+	// Echo says that the answer comes from a cache that was filled before the record last changed.
+	Echo bool `json:"echo,omitempty"`
 }
 
 // Interval begins when a source first gave an answer and lasts until the next

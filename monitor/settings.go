@@ -18,6 +18,8 @@ type Settings struct {
 	Groups map[string]Group
 	Rules  judge.Rules
 	Gate   Gate
+	// Quarantine is when operators that are alone with what they say lose their vote.
+	Quarantine Quarantine
 	// Presets are what specs are resolved with; nil means those of Options.
 	Presets *preset.Set
 	// Canaries are questions whose answers are known. An operator that gets one

@@ -33,6 +33,8 @@ type job struct {
 	again judge.Again
 	// turned says that a verified, holding record went bad in this sweep.
 	turned bool
+	// lately is what was heard in the rounds of this sweep before the last.
+	lately []Heard
 }
 
 // all takes every record into a sweep.
@@ -131,6 +133,7 @@ func (e *Engine) jobsOf(d *Domain, settings *Settings, wanted func(*RecordState)
 		jobs = append(jobs, &job{before: s, state: *s, subject: Subject{
 			Domain: d, Record: r, Resolvers: group.Resolvers,
 			Baseline: s.Baseline, Verified: s.Phase == judge.Verified, Announced: e.inForce(d, s),
+			Standing: s.Standing(), Past: s.Past, OldTTL: s.OldTTL,
 		}})
 	}
 	return jobs
@@ -144,6 +147,8 @@ type sweep struct {
 	jobs     []*job
 	summary  SweepSummary
 	count    Count
+	// tainted operators failed the canaries, and why.
+	tainted map[resolve.Operator]string
 	// gated says that the gate holds this sweep's transitions back.
 	gated bool
 	// unseen says that most records could not be judged; empty if they could.
@@ -157,6 +162,8 @@ func (sw *sweep) run(ctx context.Context) error {
 	tasted := sw.inquiry.taste(ctx, sw.resolvers(), sw.settings.Canaries)
 	sw.count.add(tasted.count)
 	sw.summary.Distrusted = tasted.distrusted
+	sw.tainted = tasted.tainted
+	disqualified := sw.disqualified()
 	open := sw.jobs
 	if sw.summary.Distrusted != "" {
 		open = nil
@@ -165,7 +172,7 @@ func (sw *sweep) run(ctx context.Context) error {
 		if len(open) == 0 {
 			break
 		}
-		sw.round(ctx, open, tasted.tainted, round > 0)
+		sw.round(ctx, open, disqualified, round > 0)
 		var err error
 		if open, err = waitForAgain(ctx, open); err != nil {
 			return err
@@ -213,6 +220,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 	}
 	now := time.Now()
 	for i, j := range open {
+		j.lately = append(j.lately, j.evidence.Heard...)
 		j.evidence = evidence[i]
 		j.step(now, sw.settings.Rules)
 	}
@@ -282,19 +290,33 @@ func (sw *sweep) doubt() {
 
 // step takes the job's state over its evidence.
 func (j *job) step(now time.Time, rules judge.Rules) {
-	before := j.state.Position()
+	before, stood := j.state.Position(), j.state.Standing()
 	var moves []judge.Transition
 	j.state.State, moves, j.again = judge.Step(j.state.State, j.evidence.Decision, now, rules)
 	if before.Verdict == judge.Holding && len(moves) > 0 && j.state.Verdict != judge.Holding {
 		j.turned = true
 	}
 	j.remember(before)
+	j.rememberPast(stood, now)
 	for _, move := range moves {
 		j.transitions = append(j.transitions, j.tell(move))
 	}
 	j.noticeChange(now)
+	j.subject.Standing, j.subject.Past, j.subject.OldTTL = j.state.Standing(), j.state.Past, j.state.OldTTL
 	if before.Phase != judge.Verified && j.state.Phase == judge.Verified {
 		j.subject.Verified, j.subject.Baseline = true, j.state.Baseline
+	}
+}
+
+// rememberPast keeps what caches may go on to hold once the record changes, and marks the change. Before a record is
+// verified, resolvers may have been asked for it by others and keep that it was not there.
+func (j *job) rememberPast(stood judge.Verdict, now time.Time) {
+	stands := j.state.Standing()
+	if stands != stood && (stands == judge.Holding || stands.Lost() && !stood.Lost()) {
+		j.state.Past = j.state.Past.turned(stands, j.state.OldTTL, append(j.lately, j.evidence.Heard...), now)
+	}
+	if stands != judge.Holding && j.evidence.Decision.Verdict != judge.Blind {
+		j.state.Past = j.state.Past.seeing(j.evidence.Heard)
 	}
 }
 
@@ -395,6 +417,8 @@ func (j *job) tell(move judge.Transition) Transition {
 	switch {
 	case move.Value:
 		t.Old = j.before.Seen
+	case move.Flap && j.state.Standing() == judge.Holding:
+		t.Old, t.New = j.state.Seen, j.state.Baseline
 	case move.To.Verdict == judge.Holding && move.From.Phase == judge.Verified:
 		t.Old, t.New = j.before.Seen, j.state.Baseline
 	case move.To.Phase == judge.Verified && move.From.Phase != judge.Verified:

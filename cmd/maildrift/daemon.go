@@ -344,7 +344,7 @@ func (d *daemon) ready() error {
 // settings makes the engine's settings of a configuration.
 func settings(cfg *config.Config) monitor.Settings {
 	s := monitor.Settings{
-		Groups: map[string]monitor.Group{}, Rules: cfg.Rules, Gate: cfg.Gate, Canaries: cfg.Canaries,
+		Groups: map[string]monitor.Group{}, Rules: cfg.Rules, Gate: cfg.Gate, Quarantine: cfg.Quarantine, Canaries: cfg.Canaries,
 		Presets: &cfg.Presets, AskAuthority: cfg.Authority.Enabled, Recheck: cfg.Recheck, Upkeep: cfg.Upkeep, Resend: cfg.Alerting.Resend,
 	}
 	for name, sch := range cfg.Schedules {

@@ -35,6 +35,8 @@ type Config struct {
 	Groups  map[string][]*resolve.Source
 	Rules   judge.Rules
 	Gate    monitor.Gate
+	// Quarantine is when operators that are alone with what they say lose their vote.
+	Quarantine monitor.Quarantine
 	// Canaries are questions with known answers.
 	Canaries  []monitor.Canary
 	Authority Authority
@@ -137,6 +139,8 @@ type file struct {
 	Quorum       quorumSpec              `yaml:"quorum"`
 	Confirm      confirmSpec             `yaml:"confirm"`
 	Gate         gateSpec                `yaml:"gate"`
+	Flapping     flappingSpec            `yaml:"flapping"`
+	Quarantine   quarantineSpec          `yaml:"quarantine"`
 	Canaries     []canarySpec            `yaml:"canaries"`
 	Verification verificationSpec        `yaml:"verification"`
 	Domains      []monitor.Spec          `yaml:"domains"`
@@ -205,6 +209,17 @@ type confirmSpec struct {
 	DisagreementAfter time.Duration `yaml:"disagreement_after"`
 }
 
+type flappingSpec struct {
+	Changes int           `yaml:"changes"`
+	Within  time.Duration `yaml:"within"`
+	Calm    time.Duration `yaml:"calm"`
+}
+
+type quarantineSpec struct {
+	After   int `yaml:"after"`
+	Release int `yaml:"release"`
+}
+
 type gateSpec struct {
 	Share      float64       `yaml:"share"`
 	MinRecords int           `yaml:"min_records"`
@@ -265,15 +280,17 @@ type logSpec struct {
 func defaults() file {
 	rules, gate := judge.DefaultRules(), monitor.DefaultGate()
 	return file{
-		Listen:    "127.0.0.1:9853",
-		DataDir:   "/var/lib/maildrift",
-		Schedules: map[string]scheduleSpec{},
-		Resolvers: resolversSpec{Builtin: true},
-		Authority: authoritySpec{Enabled: true, Port: 53},
-		Asking:    askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 16, IPv6: "auto"},
-		Quorum:    quorumSpec{MinOperators: rules.MinOperators},
-		Confirm:   confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
-		Gate:      gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},
+		Listen:     "127.0.0.1:9853",
+		DataDir:    "/var/lib/maildrift",
+		Schedules:  map[string]scheduleSpec{},
+		Resolvers:  resolversSpec{Builtin: true},
+		Authority:  authoritySpec{Enabled: true, Port: 53},
+		Asking:     askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 16, IPv6: "auto"},
+		Quorum:     quorumSpec{MinOperators: rules.MinOperators},
+		Confirm:    confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
+		Gate:       gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},
+		Flapping:   flappingSpec{Changes: rules.FlapChanges, Within: rules.FlapWithin, Calm: rules.FlapCalm},
+		Quarantine: quarantineSpec(monitor.DefaultQuarantine()),
 		Verification: verificationSpec{
 			OverdueAfter: rules.OverdueAfter, Recheck: 5 * time.Minute, Upkeep: 24 * time.Hour,
 		},

@@ -128,9 +128,16 @@ func (l *loader) settings(f file) {
 	c.Rules = judge.Rules{
 		MinOperators: f.Quorum.MinOperators, Confirmations: f.Confirm.Times, ConfirmWait: f.Confirm.Wait,
 		DisagreementAfter: f.Confirm.DisagreementAfter, OverdueAfter: f.Verification.OverdueAfter,
+		FlapChanges: f.Flapping.Changes, FlapWithin: f.Flapping.Within, FlapCalm: f.Flapping.Calm,
 	}
 	l.between("quorum.min_operators", f.Quorum.MinOperators, 1, 1000)
 	l.between("confirm.times", f.Confirm.Times, 0, 10)
+	if l.between("flapping.changes", f.Flapping.Changes, 0, 8); f.Flapping.Changes == 1 {
+		l.at("flapping.changes", "one change is not flapping; want 2 to 8, or 0 to turn it off")
+	}
+	l.between("quarantine.after", f.Quarantine.After, 0, 1000)
+	l.between("quarantine.release", f.Quarantine.Release, 1, 1000)
+	c.Quarantine = monitor.Quarantine(f.Quarantine)
 	l.between("asking.window", f.Asking.Window, 1, 10000)
 	l.between("metrics.per_record_limit", f.Metrics.PerRecordLimit, 0, 10_000_000)
 	if f.Gate.Share < 0 || f.Gate.Share > 1 {

@@ -225,7 +225,7 @@ func TestTheShippedExampleHoldsAndShowsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if example.Rules != empty.Rules || example.Gate != empty.Gate || example.Asking != empty.Asking || example.Authority != empty.Authority ||
+	if example.Rules != empty.Rules || example.Gate != empty.Gate || example.Quarantine != empty.Quarantine || example.Asking != empty.Asking || example.Authority != empty.Authority ||
 		example.Retention != empty.Retention || example.Metrics != empty.Metrics || example.Log != empty.Log || example.Recheck != empty.Recheck ||
 		example.Listen != empty.Listen || example.DataDir != empty.DataDir || example.ExternalURL != empty.ExternalURL ||
 		example.Alerting.Resend != empty.Alerting.Resend || !slices.Equal(example.Canaries, empty.Canaries) ||

@@ -37,7 +37,11 @@ func fleet(states ...monitor.RecordState) *monitor.Snapshot {
 	s := &monitor.Snapshot{
 		States: map[monitor.RecordID]*monitor.RecordState{}, Votes: map[monitor.RecordID][]monitor.SourceVote{},
 		NextSweep: map[string]time.Time{"default": time.Unix(1_800_000_000, 0)},
-		Self:      monitor.SelfState{LastGoodSweep: time.Unix(1_799_999_000, 5e8)},
+		Self: monitor.SelfState{
+			LastGoodSweep: time.Unix(1_799_999_000, 5e8),
+			Dissenters:    map[resolve.Operator]monitor.Dissenter{"two": {Since: time.Unix(1_799_990_000, 0)}, "three": {Sweeps: 2}},
+		},
+		Sources: []*resolve.Source{{ID: "one", Operator: "one"}, {ID: "two-a", Operator: "two"}, {ID: "two-b", Operator: "two"}, {ID: "three", Operator: "three"}},
 	}
 	for i, state := range states {
 		if state.ID.Domain == "" {

@@ -101,6 +101,8 @@ var (
 		"When each schedule group is due next.", []string{"group"}}
 	groupBlind = MetricDoc{"maildrift_group_blind", Gauge,
 		"Whether the last sweep of the schedule group could not be relied on (1).", []string{"group"}}
+	resolverQuarantined = MetricDoc{"maildrift_resolver_quarantined", Gauge,
+		"Whether the operator has no vote because it contradicted holding records, alone, sweep after sweep (1).", []string{"operator"}}
 	gateClosed = MetricDoc{"maildrift_gate_closed", Gauge,
 		"Whether transitions are being held back because too many records turned at once (1).", nil}
 
@@ -141,7 +143,7 @@ func snapshotDocs() []MetricDoc {
 	return []MetricDoc{
 		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen,
 		notifierUp, notifierFailing,
-		lastGoodSweep, nextSweep, groupBlind, gateClosed,
+		lastGoodSweep, nextSweep, groupBlind, gateClosed, resolverQuarantined,
 		recordState, recordPropagation, seriesDropped,
 	}
 }

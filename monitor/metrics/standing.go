@@ -8,6 +8,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
 
@@ -126,6 +127,7 @@ func (c *collection) alerts() {
 	open := map[monitor.AlertName]int{
 		monitor.AlertDrifted: 0, monitor.AlertMissing: 0, monitor.AlertDisagreement: 0,
 		monitor.AlertOverdue: 0, monitor.AlertBlind: 0, monitor.AlertAtRisk: 0,
+		monitor.AlertQuarantined: 0,
 	}
 	for _, i := range c.snap.Open {
 		open[i.Name]++
@@ -142,6 +144,13 @@ func (c *collection) sweeps() {
 	for group, at := range c.snap.NextSweep {
 		c.send(nextSweep, seconds(at), label(group))
 		c.send(groupBlind, truth(self.BlindGroups[group] != ""), label(group))
+	}
+	operators := map[resolve.Operator]bool{}
+	for _, source := range c.snap.Sources {
+		if !operators[source.Operator] {
+			c.send(resolverQuarantined, truth(self.Dissenters[source.Operator].Quarantined()), label(string(source.Operator)))
+		}
+		operators[source.Operator] = true
 	}
 }
 

@@ -23,8 +23,9 @@ func (s *site) statusOperations(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/resolvers", "list-resolvers", "The configured resolvers"),
 		func(context.Context, *struct{}) (*answer[wire.Resolvers], error) {
 			out := wire.Resolvers{Resolvers: []wire.Resolver{}}
-			for _, source := range s.Engine.Snapshot().Sources {
-				out.Resolvers = append(out.Resolvers, wire.ResolverOf(source))
+			snap := s.Engine.Snapshot()
+			for _, source := range snap.Sources {
+				out.Resolvers = append(out.Resolvers, wire.ResolverOf(source, snap.Self))
 			}
 			return &answer[wire.Resolvers]{out}, nil
 		})

@@ -88,7 +88,13 @@ func newFakeEngine(t testing.TB) *fakeEngine {
 			Domains: 3, Records: 6, Questions: 60, Shared: 12, Failures: 1,
 		}},
 		NextSweep: map[string]time.Time{"default": now.Add(5 * time.Minute)},
-		Self:      monitor.SelfState{LastGoodSweep: now.Add(-10 * time.Minute)},
+		Self: monitor.SelfState{
+			LastGoodSweep: now.Add(-10 * time.Minute),
+			Dissenters: map[resolve.Operator]monitor.Dissenter{
+				"google": {Group: "default", Sweeps: 2, Reason: "it alone says that shop.example/spf is something else"},
+				"quad9":  {Group: "default", Sweeps: 5, Since: now.Add(-2 * time.Hour), Agreed: 1, Reason: "it alone says that notice.example/spf is not there"},
+			},
+		},
 		Sources: []*resolve.Source{
 			{ID: "google", Operator: "google", Addrs: []netip.AddrPort{netip.MustParseAddrPort("8.8.8.8:53")}, Rate: 50},
 			{ID: "quad9", Operator: "quad9", Transport: resolve.DoT, ServerName: "dns.quad9.net", Addrs: []netip.AddrPort{netip.MustParseAddrPort("9.9.9.9:853")}},

@@ -44,7 +44,7 @@ func TestClientReadsWhatTheServerSays(t *testing.T) {
 	status, err := c.Status(ctx)
 	same(t, "status", status.DomainsBy["drifted"], err, 1)
 	resolvers, err := c.Resolvers(ctx)
-	same(t, "resolvers", resolvers, err, []wire.Resolver{wire.ResolverOf(snap.Sources[0]), wire.ResolverOf(snap.Sources[1])})
+	same(t, "resolvers", resolvers, err, []wire.Resolver{wire.ResolverOf(snap.Sources[0], snap.Self), wire.ResolverOf(snap.Sources[1], snap.Self)})
 	presets, err := c.Presets(ctx)
 	same(t, "presets", presets[1].ID, err, "directmail")
 	shown, err := c.Preset(ctx, "directmail", "shop.example", map[string]string{"region": "sg"})

@@ -92,6 +92,8 @@ func alertWords(name monitor.AlertName) string {
 		return "makes many records go wrong"
 	case monitor.AlertBlind:
 		return "maildrift cannot see"
+	case monitor.AlertQuarantined:
+		return "a resolver has no vote"
 	case monitor.AlertWatchdog:
 	}
 	return string(name)
@@ -133,6 +135,7 @@ func unseenWords(s wire.Standing) string {
 func severity(name monitor.AlertName) int {
 	order := []monitor.AlertName{
 		monitor.AlertBlind, monitor.AlertMissing, monitor.AlertDrifted, monitor.AlertDisagreement, monitor.AlertAtRisk, monitor.AlertOverdue,
+		monitor.AlertQuarantined,
 	}
 	if i := slices.Index(order, name); i >= 0 {
 		return i

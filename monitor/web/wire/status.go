@@ -52,16 +52,29 @@ type Resolver struct {
 	URL        string  `json:"url,omitempty"`
 	Rate       float64 `json:"rate,omitempty" doc:"Most questions a second; absent for the default"`
 	Window     int     `json:"window,omitempty" doc:"Most questions in flight; absent for the default"`
+	// Quarantine says why its operator has no vote and since when; absent if it has.
+	Quarantine *Quarantine `json:"quarantine,omitempty"`
 }
 
-// ResolverOf gives a configured resolver.
-func ResolverOf(s *resolve.Source) Resolver {
+// Quarantine is an operator's that has no vote because it is alone with what it says.
+type Quarantine struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
+	// Agreed is in how many sweeps running it has agreed since.
+	Agreed int `json:"agreed"`
+}
+
+// ResolverOf gives a configured resolver and how its operator stands.
+func ResolverOf(s *resolve.Source, self monitor.SelfState) Resolver {
 	out := Resolver{
 		ID: s.ID, Operator: s.Operator, Transport: s.Transport, Addresses: []string{},
 		ServerName: s.ServerName, URL: s.URL, Rate: s.Rate, Window: s.Window,
 	}
 	for _, a := range s.Addrs {
 		out.Addresses = append(out.Addresses, a.String())
+	}
+	if d := self.Dissenters[s.Operator]; d.Quarantined() {
+		out.Quarantine = &Quarantine{Since: d.Since.UTC(), Reason: d.Reason, Agreed: d.Agreed}
 	}
 	return out
 }

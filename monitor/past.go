@@ -1,0 +1,119 @@
+package monitor
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+const (
+	// fingerprintSlack is by how much the moment at which a cached answer ends seems to move: TTLs are
+	// whole seconds, and replies take time.
+	fingerprintSlack = 2 * time.Second
+	// longestEcho is the longest TTL that resolve believes. What seems to end later was written by a
+	// clock that was ahead.
+	longestEcho = 7 * 24 * time.Hour
+	// maxWrong bounds how many wrong values of one incident are remembered.
+	maxWrong = 4
+)
+
+// Past is what caches may still hold of what a record was before its verdict last changed. The moment at
+// which a cached answer ends, now + TTL, stays the same however often that cache answers, and so is a
+// fingerprint: an answer that ends no later than those that were there before the change comes from a cache
+// that was filled before it. It says that the operator has a second cache, not that the record changed back.
+// Only an answer that was fetched since can say that, or the authority.
+type Past struct {
+	// Until is when the last cache that was filled before the change lets go, by the TTL that the record
+	// had; zero when there was no change.
+	Until time.Time `json:"until,omitzero"`
+	// Sources is the same for those sources whose answers were seen to last longer.
+	Sources map[string]time.Time `json:"sources,omitempty"`
+	// Wrong are the wrong values that are seen, or were until the record became good; absence is
+	// the zero hash. WrongTTL is their longest TTL in seconds.
+	Wrong    []rrset.Hash `json:"wrong,omitempty"`
+	WrongTTL uint32       `json:"wrong_ttl,omitempty"`
+}
+
+// Equal says whether both are the same.
+func (p Past) Equal(o Past) bool {
+	return p.Until.Equal(o.Until) && p.WrongTTL == o.WrongTTL && slices.Equal(p.Wrong, o.Wrong) &&
+		maps.EqualFunc(p.Sources, o.Sources, time.Time.Equal)
+}
+
+// echoes says whether an answer comes from a cache that was filled before the verdict changed to
+// the one that stands, and says the same as then.
+func (p Past) echoes(h Heard, standing judge.Verdict) bool {
+	if h.Source.Role != resolve.Recursive || p.Until.IsZero() {
+		return false
+	}
+	switch {
+	case standing.Lost() && h.Stand == judge.Good:
+	case standing == judge.Holding && h.wrong() && slices.Contains(p.Wrong, h.saying()):
+	default:
+		return false
+	}
+	until := p.Until
+	if seen := p.Sources[h.Source.ID]; seen.After(until) {
+		until = seen
+	}
+	return until.Sub(h.At) <= longestEcho && !h.ends().After(until.Add(fingerprintSlack))
+}
+
+// seeing takes in the wrong answers of one round, while the record is not good. The authority's TTL is the
+// full one; those of caches count down.
+func (p Past) seeing(heard []Heard) Past {
+	for _, h := range heard {
+		if !h.wrong() || h.Echo {
+			continue
+		}
+		p.WrongTTL = max(p.WrongTTL, h.TTL)
+		if saying := h.saying(); len(p.Wrong) < maxWrong && !slices.Contains(p.Wrong, saying) {
+			p.Wrong = append(slices.Clone(p.Wrong), saying)
+		}
+	}
+	return p
+}
+
+// turned gives what caches may hold after the verdict changed between good and lost: the good record for as
+// long as its TTL was, or what was wrong.
+func (p Past) turned(standing judge.Verdict, goodTTL uint32, heard []Heard, now time.Time) Past {
+	lost := standing.Lost()
+	ttl := p.WrongTTL
+	if lost {
+		ttl = goodTTL
+	}
+	next := Past{Until: now.Add(time.Duration(ttl) * time.Second)}
+	if !lost {
+		next.Wrong, next.WrongTTL = p.Wrong, p.WrongTTL
+	}
+	for _, h := range heard {
+		if h.Source.Role != resolve.Recursive || lost && h.Stand != judge.Good || !lost && !h.wrong() {
+			continue
+		}
+		if ends := h.ends(); ends.After(next.Until) && ends.After(next.Sources[h.Source.ID]) {
+			if next.Sources == nil {
+				next.Sources = map[string]time.Time{}
+			}
+			next.Sources[h.Source.ID] = ends
+		}
+	}
+	return next
+}
+
+// wrong says whether the answer contradicts the record.
+func (h Heard) wrong() bool { return h.Stand == judge.Differs || h.Stand == judge.Absent }
+
+// saying identifies what a wrong answer says.
+func (h Heard) saying() rrset.Hash {
+	if h.Stand == judge.Absent {
+		return rrset.Hash{}
+	}
+	return h.Finding.Meaning
+}
+
+// ends is when the cache that gave the answer lets go of it: its fingerprint.
+func (h Heard) ends() time.Time { return h.At.Add(time.Duration(h.TTL) * time.Second) }

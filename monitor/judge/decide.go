@@ -107,6 +107,10 @@ func Dissent(n int) int {
 // count towards holding unless the authority has it good: where the others' dissent and the echoes are more
 // than d, an unasked authority makes it disagreeing and a silent one blind.
 //
+// Where more dissent than d, but no more than would be allowed if all configured operators were heard, it is
+// blind, unless the authority has it wrong or is split: a failure makes nobody who was in the right a liar, so
+// that failures lead from holding to nothing but blind.
+//
 // And blind, whatever the authority says, when fewer than half of the configured
 // operators or fewer than rules.MinOperators were heard: whoever cannot hear
 // resolvers is not sure to hear the authority either.
@@ -116,7 +120,7 @@ func Decide(t Tally, rules Rules) Decision {
 		d.Verdict = Blind
 		return d
 	}
-	quorum := d.Heard - d.Allowed
+	quorum, against := d.Heard-d.Allowed, d.Wrong+d.Bogus+unproven(t, d)
 	switch {
 	case d.Authority == AuthorityWrong:
 		d.Verdict, d.Meaning = lost(t.Authority)
@@ -126,8 +130,10 @@ func Decide(t Tally, rules Rules) Decision {
 		}
 	case d.Authority == AuthoritySplit:
 		d.Verdict = Disagreeing
-	case d.Wrong+d.Bogus+unproven(t, d) <= d.Allowed:
+	case against <= d.Allowed:
 		d.Verdict = Holding
+	case against <= Dissent(d.Configured):
+		d.Verdict = Blind
 	case d.Wrong >= quorum:
 		d.Verdict, d.Meaning = lost(t.Operators)
 		d.Stage = AtReceivers

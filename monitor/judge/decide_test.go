@@ -85,6 +85,9 @@ func TestDecide(t *testing.T) {
 		{"those that fail and those that lost it add up", "gggbaa", "gg", Disagreeing, NoStage, AuthorityGood},
 		{"gone at the authority, whoever fails to validate", "gggbbb", "aa", Missing, AtAuthority, AuthorityWrong},
 		{"authority silent, three of six fail to validate", "gggbbb", "uu", Blind, NoStage, AuthoritySilent},
+		{"two of five lie, as may two of six: the sixth was not heard", "gggaau", "gg", Blind, NoStage, AuthorityGood},
+		{"two of three lie while three fail", "gaauuu", "gg", Blind, NoStage, AuthorityGood},
+		{"all three that are heard have lost it", "aaauuu", "gg", Missing, AtReceivers, AuthorityGood},
 		{"operators mostly gone", "daaa", "", Missing, AtReceivers, AuthorityUnasked},
 	}
 	for _, tt := range tests {
@@ -188,8 +191,8 @@ func roundTrip[T interface {
 }
 
 func TestDecisionSaysItsNumbers(t *testing.T) {
-	got := Decide(Tally{Operators: votes("gggaau"), Authority: votes("gu"), AuthorityWanted: true}, DefaultRules()).String()
-	want := "disagreeing: 2 of 5 operators see it wrong (1 may dissent, 6 asked), authority good (1 of 2 servers heard)"
+	got := Decide(Tally{Operators: votes("ggaaau"), Authority: votes("gu"), AuthorityWanted: true}, DefaultRules()).String()
+	want := "disagreeing: 3 of 5 operators see it wrong (1 may dissent, 6 asked), authority good (1 of 2 servers heard)"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

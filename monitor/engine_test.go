@@ -337,7 +337,8 @@ type house struct {
 	pager   *pager
 	engine  *Engine
 	stop    func()
-	// surveyor and explainer may be nil.
+	// asker may be nil for the world itself; surveyor and explainer may be nil.
+	asker     resolve.Asker
 	surveyor  Surveyor
 	explainer Explainer
 }
@@ -395,8 +396,12 @@ func newHouse(t *testing.T, settings Settings, configured ...*Domain) *house {
 func (h *house) start(settings Settings, configured ...*Domain) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	var asker resolve.Asker = h.world
+	if h.asker != nil {
+		asker = h.asker
+	}
 	e, err := New(ctx, Options{
-		Asker: h.world, Authorities: h.world, Journal: h.journal, Notifier: h.pager,
+		Asker: asker, Authorities: h.world, Journal: h.journal, Notifier: h.pager,
 		Presets: testPresets(h.t), Logger: slog.New(slog.DiscardHandler), Surveyor: h.surveyor, Explainer: h.explainer,
 	}, h.journal.memory(), settings, configured)
 	if err != nil {

@@ -205,7 +205,7 @@ func (e *Engine) batchSelf(sw *sweep, b *Batch) {
 		self = self.without(group)
 		self.LastGoodSweep = now
 		var incidents []Incident
-		self, incidents = self.hearing(sw.dissent(), sw.settings, now)
+		self, incidents = self.hearing(sw.dissent(len(self.Dissenters) > 0), sw.settings, now)
 		b.Incidents = append(b.Incidents, incidents...)
 	} else {
 		self = self.with(group, reason, sw.gated, now)

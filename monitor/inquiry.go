@@ -56,6 +56,13 @@ type Subject struct {
 // ID gives the record's ID.
 func (s Subject) ID() RecordID { return RecordID{s.Domain.Name, s.Record.Key} }
 
+// as gives the subject as a state has it.
+func (s Subject) as(state *RecordState) Subject {
+	s.Baseline, s.Verified = state.Baseline, state.Phase == judge.Verified
+	s.Standing, s.Past, s.OldTTL = state.Standing(), state.Past, state.OldTTL
+	return s
+}
+
 func (s Subject) question() resolve.Question {
 	return resolve.Question{Name: s.Record.Name, Type: s.Record.Kind.Type()}
 }
@@ -270,6 +277,21 @@ func (e Evidence) Votes() []SourceVote {
 		})
 	}
 	return votes
+}
+
+// held gives what was heard, held to one reference as the votes are (judge.Tally.Against): before a record is
+// verified, a good record that is not the one of most is wrong.
+func (e Evidence) held() []Heard {
+	if e.Subject.Verified || e.Reference == (rrset.Hash{}) {
+		return e.Heard
+	}
+	out := slices.Clone(e.Heard)
+	for i := range out {
+		if out[i].Stand == judge.Good && out[i].Finding.Meaning != e.Reference {
+			out[i].Stand = judge.Differs
+		}
+	}
+	return out
 }
 
 // Decisive gives the answer that the decision speaks of: the first one of the

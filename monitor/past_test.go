@@ -93,7 +93,7 @@ func TestF34OldAnswersOfSecondCachesDoNotEndALoss(t *testing.T) {
 		opened := h.state("dmarc").Since
 
 		h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc) // all at once the other caches of every operator answer
-		h.after(opened.Add(45 * time.Minute).Sub(time.Now()))
+		h.after(time.Until(opened.Add(45 * time.Minute)))
 		h.expectTold([]string{"RecordMissing shop.test/dmarc"}, nil)
 		votes := h.engine.Snapshot().Votes[RecordID{apex, "dmarc"}]
 		if s := h.state("dmarc"); s.Stage != judge.Recovering || !slices.ContainsFunc(votes, func(v SourceVote) bool { return v.Echo }) {

@@ -79,8 +79,9 @@ type dissent struct {
 	heard map[resolve.Operator]bool
 }
 
-// dissent looks over all that the sweep heard about records that hold.
-func (sw *sweep) dissent() dissent {
+// dissent looks over all that the sweep heard about records that hold. Where nobody is known to dissent,
+// those that all agree on are passed over.
+func (sw *sweep) dissent(known bool) dissent {
 	d := dissent{
 		group: sw.summary.Group, alone: map[resolve.Operator]string{},
 		wrong: map[resolve.Operator]bool{}, heard: map[resolve.Operator]bool{},
@@ -89,7 +90,7 @@ func (sw *sweep) dissent() dissent {
 		decision := j.evidence.Decision
 		holding := j.subject.Verified && j.state.Standing() == judge.Holding && decision.Verdict == judge.Holding
 		// While the authority does not answer nobody can say who is right.
-		if holding && decision.Authority != judge.AuthoritySilent {
+		if holding && (known || decision.Wrong > 0) && decision.Authority != judge.AuthoritySilent {
 			d.hear(j.evidence, sw.tainted)
 		}
 	}

@@ -130,11 +130,8 @@ func (e *Engine) jobsOf(d *Domain, settings *Settings, wanted func(*RecordState)
 		if s == nil || !wanted(s) {
 			continue
 		}
-		jobs = append(jobs, &job{before: s, state: *s, subject: Subject{
-			Domain: d, Record: r, Resolvers: group.Resolvers,
-			Baseline: s.Baseline, Verified: s.Phase == judge.Verified, Announced: e.inForce(d, s),
-			Standing: s.Standing(), Past: s.Past, OldTTL: s.OldTTL,
-		}})
+		subject := Subject{Domain: d, Record: r, Resolvers: group.Resolvers, Announced: e.inForce(d, s)}
+		jobs = append(jobs, &job{before: s, state: *s, subject: subject.as(s)})
 	}
 	return jobs
 }
@@ -157,12 +154,46 @@ type sweep struct {
 	found map[rootcause.Cause]rootcause.Explanation
 }
 
-// run asks and judges until nothing is left to confirm.
+// run asks and judges until nothing is left to confirm. What has changed then is believed only if the
+// canaries still pass: somebody may have begun to answer everything since they were asked. If they do not, all
+// is asked once more.
 func (sw *sweep) run(ctx context.Context) error {
+	begun := make([]job, len(sw.jobs))
+	for i, j := range sw.jobs {
+		begun[i] = *j
+	}
+	for range 2 {
+		if err := sw.look(ctx); err != nil {
+			return err
+		}
+		if sw.summary.Distrusted != "" || !sw.changed() {
+			break
+		}
+		again := sw.inquiry.tasteOnce(ctx, sw.resolvers(), sw.settings.Canaries, true)
+		sw.count.add(again.count)
+		if again.distrusted == "" {
+			break
+		}
+		for i, j := range sw.jobs {
+			*j = begun[i]
+		}
+		sw.summary.Distrusted = "while changes were being confirmed, " + again.distrusted
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("sweep given up: %w", ctx.Err())
+	}
+	sw.inherit(ctx)
+	sw.findCauses(time.Now())
+	sw.doubt()
+	sw.explain(ctx)
+	return nil
+}
+
+// look asks the canaries and then about all records, until nothing is left to confirm.
+func (sw *sweep) look(ctx context.Context) error {
 	tasted := sw.inquiry.taste(ctx, sw.resolvers(), sw.settings.Canaries)
 	sw.count.add(tasted.count)
-	sw.summary.Distrusted = tasted.distrusted
-	sw.tainted = tasted.tainted
+	sw.summary.Distrusted, sw.tainted = tasted.distrusted, tasted.tainted
 	disqualified := sw.disqualified()
 	open := sw.jobs
 	if sw.summary.Distrusted != "" {
@@ -178,14 +209,12 @@ func (sw *sweep) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("sweep given up: %w", ctx.Err())
-	}
-	sw.inherit(ctx)
-	sw.findCauses(time.Now())
-	sw.doubt()
-	sw.explain(ctx)
 	return nil
+}
+
+// changed says whether anything is to be told or kept in history.
+func (sw *sweep) changed() bool {
+	return slices.ContainsFunc(sw.jobs, func(j *job) bool { return len(j.transitions) > 0 })
 }
 
 // resolvers gives all sources that the sweep's records are asked of, and those of its
@@ -220,7 +249,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 	}
 	now := time.Now()
 	for i, j := range open {
-		j.lately = append(j.lately, j.evidence.Heard...)
+		j.lately = append(j.lately, j.evidence.held()...)
 		j.evidence = evidence[i]
 		j.step(now, sw.settings.Rules)
 	}
@@ -302,10 +331,7 @@ func (j *job) step(now time.Time, rules judge.Rules) {
 		j.transitions = append(j.transitions, j.tell(move))
 	}
 	j.noticeChange(now)
-	j.subject.Standing, j.subject.Past, j.subject.OldTTL = j.state.Standing(), j.state.Past, j.state.OldTTL
-	if before.Phase != judge.Verified && j.state.Phase == judge.Verified {
-		j.subject.Verified, j.subject.Baseline = true, j.state.Baseline
-	}
+	j.subject = j.subject.as(&j.state)
 }
 
 // rememberPast keeps what caches may go on to hold once the record changes, and marks the change. Before a record is
@@ -313,10 +339,10 @@ func (j *job) step(now time.Time, rules judge.Rules) {
 func (j *job) rememberPast(stood judge.Verdict, now time.Time) {
 	stands := j.state.Standing()
 	if stands != stood && (stands == judge.Holding || stands.Lost() && !stood.Lost()) {
-		j.state.Past = j.state.Past.turned(stands, j.state.OldTTL, append(j.lately, j.evidence.Heard...), now)
+		j.state.Past = j.state.Past.turned(stands, j.state.OldTTL, append(j.lately, j.evidence.held()...), now)
 	}
 	if stands != judge.Holding && j.evidence.Decision.Verdict != judge.Blind {
-		j.state.Past = j.state.Past.seeing(j.evidence.Heard)
+		j.state.Past = j.state.Past.seeing(j.evidence.held())
 	}
 }
 

@@ -130,10 +130,19 @@ func (j *job) fate(now time.Time, after time.Duration) rootcause.Record {
 		Domain: j.state.ID.Domain, Name: j.state.Name, State: shareOf(&j.state, now, after),
 		Zone: j.state.Zone, Servers: j.state.Servers, Now: j.evidence.Zone.Apex, ServersNow: serverNames(j.evidence.Zone),
 	}
+	if out.State == rootcause.Unreachable && !unanswered(j.evidence.Decision) {
+		out.State = rootcause.Well
+	}
 	if h, ok := j.evidence.first(func(h Heard) bool { return h.Stand == judge.Absent && len(h.Chain) > 0 }); ok && out.State == rootcause.Lost {
 		out.TargetZone = mailrec.Registrable(h.Chain[len(h.Chain)-1])
 	}
 	return out
+}
+
+// unanswered says whether it is the zone that is silent. Where its servers answer and too few resolvers do, it is
+// the resolvers that fail, or our way to them.
+func unanswered(d judge.Decision) bool {
+	return d.Authority == judge.AuthoritySilent || d.Authority == judge.AuthorityUnasked && d.Heard == 0
 }
 
 // batchCauses opens, updates and closes the incidents about causes as the records that have them ask for.

@@ -258,24 +258,27 @@ func (r *faultRun) Notified(error)                 {}
 func (r *faultRun) Swept(s SweepSummary) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	states := r.engine.Snapshot().States
+	snap := r.engine.Snapshot()
 	for _, c := range r.changes {
 		if c.ended.IsZero() {
-			r.look(c, states[c.id], s)
+			r.look(c, snap.States[c.id], s)
 		}
 	}
-	for _, state := range states {
-		if state.Incident == nil || slices.ContainsFunc(r.changes, func(c *realChange) bool {
-			return c.id == state.ID && c.ended.IsZero() && state.Incident.Name == c.alert
-		}) {
+	for _, i := range snap.Open {
+		if i.ID.Domain == "" || slices.ContainsFunc(r.changes, func(c *realChange) bool { return c.ended.IsZero() && c.causes(i) }) {
 			continue
 		}
-		what := fmt.Sprintf("%s of %s at %s", state.Incident.Name, state.ID, state.Incident.Opened)
+		what := fmt.Sprintf("%s of %s at %s", i.Name, i.ID, i.Opened)
 		if !r.known[what] {
 			r.known[what] = true
-			r.unfounded = append(r.unfounded, fmt.Sprintf("%s (sweep of %s): %s", what, s.Started, state.Incident.Facts.Decision))
+			r.unfounded = append(r.unfounded, fmt.Sprintf("%s (sweep of %s): %s", what, s.Started, i.Facts.Decision))
 		}
 	}
+}
+
+// causes says whether the change is why an alert is told: about the record itself, or about all of its domain.
+func (c *realChange) causes(i Incident) bool {
+	return i.ID == c.id && i.Name == c.alert || i.ID.Domain == c.id.Domain && i.Name == AlertCause
 }
 
 // look holds one change against what a sweep has told.

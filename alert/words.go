@@ -198,7 +198,8 @@ func (w Words) annotations(i monitor.Incident, now time.Time) map[string]string 
 		return w.notMade(i, out)
 	case monitor.AlertCause:
 		return w.cause(i, out, now)
-	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertBlind, monitor.AlertWatchdog:
+	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertBlind,
+		monitor.AlertQuarantined, monitor.AlertWatchdog:
 	}
 	if i.ID.Domain == "" {
 		out["description"] = description(out["summary"], [][2]string{{"Why", f.Reason}, {"Since", utc(i.Opened)}})

@@ -50,6 +50,8 @@ schedules:
 authority: {port: %d, allow_private: true}
 asking: {timeout: 1s, rate: 100000, window: 64}
 confirm: {times: 2, wait: 300ms, disagreement_after: 20s}
+flapping: {changes: 0} # what takes weeks takes seconds here
+quarantine: {after: 0}
 canaries:
   - {name: ".", type: NS}
 resolvers:

@@ -133,6 +133,8 @@ schedules: {default: {every: 200ms}}
 authority: {port: %d, allow_private: true}
 asking: {timeout: 300ms, rate: 5000}
 confirm: {times: 2, wait: 200ms, disagreement_after: 30s}
+flapping: {changes: 0} # what takes weeks takes seconds here
+quarantine: {after: 0}
 verification: {upkeep: 0s}
 canaries: [{name: ".", type: NS}, {name: invalid, type: A, want: nxdomain, random: true}]
 alerting:

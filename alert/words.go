@@ -2,7 +2,6 @@ package alert
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
-	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 )
 
@@ -35,7 +33,11 @@ type Words struct {
 	BaseURL string
 	// Runbooks is the folder that holds one page an alert; empty leaves the link out.
 	Runbooks string
+	// Language is that of the texts; the zero value is English.
+	Language Language
 }
+
+func (w Words) tongue() tongue { return tongues()[w.Language] }
 
 // Alerts gives the alert that tells an incident and, as its time runs out, one more a level. Each level holds back
 // those before it, so that one is open at a time; all of them end together.
@@ -109,7 +111,7 @@ func (w Words) Sample(severity string, now time.Time) Alert {
 	}, now)
 	a.Labels["severity"], a.Labels[TrialLabel] = severity, "true"
 	for _, text := range []string{"summary", "description"} {
-		a.Annotations[text] = "TEST, nothing is wrong: " + a.Annotations[text]
+		a.Annotations[text] = w.tongue().f("TEST, nothing is wrong: %s", a.Annotations[text])
 	}
 	return a
 }
@@ -120,8 +122,8 @@ func (w Words) Watchdog(since time.Time) Alert {
 	return Alert{
 		Labels: map[string]string{"alertname": string(monitor.AlertWatchdog), "severity": Silent},
 		Annotations: map[string]string{
-			"summary":     "maildrift is running",
-			"description": "This alert always fires. Route it to a service that calls you when it stops coming.",
+			"summary":     w.tongue().f("maildrift is running"),
+			"description": w.tongue().f("This alert always fires. Route it to a service that calls you when it stops coming."),
 		},
 		StartsAt: since, GeneratorURL: w.BaseURL + "/",
 	}
@@ -180,10 +182,10 @@ func severity(i monitor.Incident) string {
 }
 
 func (w Words) annotations(i monitor.Incident, now time.Time) map[string]string {
-	f := i.Facts
-	out := map[string]string{"summary": summary(i), "since": utc(i.Opened)}
-	if left := withdrawal(i, now); left != "" && len(i.Escalations) > 0 {
-		out["summary"] += "; " + left
+	t := w.tongue()
+	out := map[string]string{"summary": t.summary(i), "since": utc(i.Opened), "priority": priority(i, now)}
+	if left := t.withdrawal(i, now); left != "" && len(i.Escalations) > 0 {
+		out["summary"] = t.f("%s; %s", out["summary"], left)
 	}
 	if !i.Episode.IsZero() {
 		out[EpisodeAnnotation] = i.Episode.UTC().Format(time.RFC3339Nano)
@@ -191,161 +193,123 @@ func (w Words) annotations(i monitor.Incident, now time.Time) map[string]string 
 	if w.Runbooks != "" {
 		out["runbook_url"] = w.Runbooks + "/" + string(i.Name) + ".md"
 	}
-	switch i.Name {
-	case monitor.AlertAtRisk:
-		return w.atRisk(i, out)
-	case monitor.AlertChangeNotMade:
-		return w.notMade(i, out)
-	case monitor.AlertCause:
-		return w.cause(i, out, now)
-	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertDisagreement, monitor.AlertOverdue, monitor.AlertBlind,
-		monitor.AlertQuarantined, monitor.AlertWatchdog:
+	if i.ID.Domain != "" {
+		out["silence_url"] = w.silenceURL(i)
+		out["domain_url"] = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
 	}
-	if i.ID.Domain == "" {
-		out["description"] = description(out["summary"], [][2]string{{"Why", f.Reason}, {"Since", utc(i.Opened)}})
-		return out
-	}
-	set := func(key, value string) {
+	set := func(key, value string) string {
 		if value != "" {
 			out[key] = value
 		}
+		return value
 	}
-	set("owner", string(f.Owner)+" "+f.Type.String())
-	set("old", lines(f.Was))
-	set("new", lines(f.Is))
-	set("change", changes(f.Finding))
-	set("why", f.Finding.Reason)
-	set("rule", f.Finding.Rule)
-	set("seen_by", seenBy(f))
-	set("stage", stage(i))
-	set("deadline", deadline(i, now))
-	set("caches", caches(i))
-	set("withdrawal", withdrawal(i, now))
-	set("effect", effect(i))
-	set("receivers", rulings(f))
-	if x := f.Explanation; x != nil {
-		set("cause", rrset.Printable([]byte(x.Cause)))
-		set("fix", rrset.Printable([]byte(x.Fix)))
+	set("ended", t.ended(i))
+	var rows [][2]string
+	switch {
+	case i.Name == monitor.AlertAtRisk:
+		rows = t.atRisk(i, set)
+	case i.Name == monitor.AlertChangeNotMade:
+		rows = t.notMade(i, set)
+	case i.Name == monitor.AlertCause:
+		out["domain_url"] = w.BaseURL + "/"
+		rows = t.cause(i, set, now)
+	case i.ID.Domain == "":
+		rows = [][2]string{{"Why", i.Facts.Reason}, {"Since", out["since"]}}
+	default:
+		rows = t.record(i, set, now)
 	}
-	set("affects", affected(f))
-	if f.Announced != nil {
-		set("announced", announced(f.Announced))
+	if i.ID.Domain != "" {
+		rows = append(rows, [2]string{"Ended", out["ended"]}, [2]string{"More", out["domain_url"]})
 	}
-	set("publish", publish(f))
-	set("ended", ended(i))
-	set("domain_url", w.BaseURL+"/domains/"+url.PathEscape(string(i.ID.Domain)))
-	out["description"] = description(out["summary"], [][2]string{
-		{"Record", out["owner"]}, {"Since", out["since"]}, {"Change", out["change"]}, {"Was", out["old"]},
-		{"Is now", cmp.Or(out["new"], nothing(i))}, {"Why it matters", out["effect"]}, {"Receivers", out["receivers"]}, {"Domains", out["affects"]},
-		{"Cause", out["cause"]}, {"To do", out["fix"]}, {"Announced was", out["announced"]},
-		{"Seen by", out["seen_by"]}, {"How far", out["stage"]}, {"Time left", out["deadline"]}, {"Caches", out["caches"]},
-		{"Withdrawal", out["withdrawal"]}, {"Publish", out["publish"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
-	})
+	out["description"] = t.description(out["summary"], rows)
 	return out
 }
 
-// causeSummary says in one line what makes how much go wrong.
-func causeSummary(r *monitor.Root) string {
-	what := map[rootcause.Kind]string{
-		rootcause.Zone: "The zone %s has lost all that is watched in it", rootcause.Domain: "%s has lost all records that are watched",
-		rootcause.DNSSEC: "DNSSEC of %s is broken", rootcause.Target: "What CNAME records lead to at %s is gone",
-		rootcause.Dead: "Nobody answers for the zone %s", rootcause.Paused: "%s is still wrong after its pause",
-	}[r.Kind]
-	if r.Reason == rootcause.Undelegated {
-		what = "The zone %s is no longer delegated"
-	}
-	if r.Reason == rootcause.Moved {
-		what = "The zone %s is served by other name servers, which do not have the records"
-	}
-	return fmt.Sprintf(what+": %s of %s", r.Name, counted(r.Records, "record"), counted(r.Domains, "registered domain"))
+// silenceURL leads to the form that silences an alert, filled in.
+func (w Words) silenceURL(i monitor.Incident) string {
+	q := url.Values{"alertname": {string(i.Name)}, "domain": {string(i.ID.Domain)}, "record": {i.ID.Key}}
+	return w.BaseURL + "/silences/new?" + q.Encode()
 }
 
-// causeTodo says what mends a cause.
-func causeTodo(r *monitor.Root) string {
-	switch r.Reason {
-	case rootcause.Undelegated:
-		return fmt.Sprintf("Look at the registration of %s (has it expired? is it on hold?) and have its name servers entered again: whois %s; dig NS %s", r.Name, r.Name, r.Name)
-	case rootcause.Moved:
-		return fmt.Sprintf("If nobody of yours moved the zone, treat it as a hijack: call the registrar. If it is a move, copy the records to the new servers: dig NS %s", r.Name)
-	case rootcause.Emptied:
-		return "Look at the zone at your DNS host: was it replaced by an empty or an old one? Restore it from its last export, or publish the records anew."
+// priority gives how urgent it is, for receivers that ask: P1 mail is refused now or within the hour, P2 it is or will be
+// refused or suffers, or nobody is looking, P3 protection is lost, P4 it can wait, P5 nothing is wrong any more.
+func priority(i monitor.Incident, now time.Time) string {
+	soon := i.Facts.Stage != judge.AtAuthority || i.Facts.Deadline.IsZero() || i.Facts.Deadline.Sub(now) < time.Hour
+	switch {
+	case !i.Open():
+		return "P5"
+	case i.Name == monitor.AlertBlind:
+		return "P2"
+	case i.Name == monitor.AlertOverdue || i.Name == monitor.AlertChangeNotMade || i.Name == monitor.AlertQuarantined:
+		return "P4"
+	case i.Impact == mailrec.Rejected && soon && i.Name != monitor.AlertDisagreement:
+		return "P1"
+	case i.Impact >= mailrec.Degraded || len(i.Escalations) > 0:
+		return "P2"
+	case i.Impact == mailrec.Weakened:
+		return "P3"
 	}
-	switch r.Kind {
-	case rootcause.DNSSEC:
-		return fmt.Sprintf("Have the DNS host sign the zone anew, or the DS record at the parent taken back until it is: dig +dnssec DNSKEY %s; dig DS %s", r.Name, r.Name)
-	case rootcause.Target:
-		return "It is the provider's to mend: look at its status page and call it. Send through another key or provider until it is."
-	case rootcause.Dead:
-		return fmt.Sprintf("Look whether the zone's name servers are up and reachable: dig +trace NS %s", r.Name)
-	case rootcause.Paused:
-		return fmt.Sprintf("See what each record says and should say: maildrift domains show %s", r.Name)
-	case rootcause.Zone, rootcause.Domain:
+	return "P4"
+}
+
+// record tells of one record: the annotations, and the rows of the description. Rows are titled in English here.
+func (t tongue) record(i monitor.Incident, set func(key, value string) string, now time.Time) [][2]string {
+	f := i.Facts
+	why := t.reason(f.Finding.Reason)
+	set("why", why)
+	set("rule", f.Finding.Rule)
+	rows := [][2]string{
+		{"Record", set("owner", string(f.Owner)+" "+f.Type.String())}, {"Since", utc(i.Opened)}, {"Change", set("change", changes(f.Finding))},
+		{"Was", set("old", lines(f.Was))}, {"Is now", cmp.Or(set("new", lines(f.Is)), t.nothing(i))},
+		{"Why it matters", set("effect", t.effect(i))}, {"Receivers", set("receivers", t.rulings(f))}, {"Domains", set("affects", t.affected(f))},
 	}
-	return "Look at the zone at your DNS host and publish the records anew."
+	if x := f.Explanation; x != nil {
+		rows = append(rows, [2]string{"Cause", set("cause", rrset.Printable([]byte(x.Cause)))}, [2]string{"To do", set("fix", rrset.Printable([]byte(x.Fix)))})
+	}
+	if f.Announced != nil {
+		rows = append(rows, [2]string{"Announced was", set("announced", t.announced(f.Announced))})
+	}
+	return append(rows,
+		[2]string{"Seen by", set("seen_by", t.seenBy(f))}, [2]string{"How far", set("stage", t.stage(i))},
+		[2]string{"Time left", set("deadline", t.deadline(i, now))}, [2]string{"Caches", set("caches", t.caches(i))},
+		[2]string{"Withdrawal", set("withdrawal", t.withdrawal(i, now))}, [2]string{"Publish", set("publish", t.publish(f))})
 }
 
 // cause tells of what makes many records go wrong.
-func (w Words) cause(i monitor.Incident, out map[string]string, now time.Time) map[string]string {
+func (t tongue) cause(i monitor.Incident, set func(key, value string) string, now time.Time) [][2]string {
 	r := i.Facts.Root
-	out["why"], out["do"] = rrset.Printable([]byte(r.Detail)), causeTodo(r)
-	out["affects"] = fmt.Sprintf("%s of %s", counted(r.Records, "record"), counted(r.Domains, "registered domain"))
+	set("affects", t.f("%s of %s", t.count(r.Records, "record"), t.count(r.Domains, "registered domain")))
 	var worst []string
 	for _, id := range r.Worst {
-		worst = append(worst, id.Key+" of "+string(id.Domain))
+		worst = append(worst, t.f("%s of %s", id.Key, id.Domain))
 	}
 	if more := r.Records - len(worst); more > 0 {
-		worst = append(worst, fmt.Sprintf("and %d more", more))
+		worst = append(worst, t.f("and %d more", more))
 	}
-	out["records"] = strings.Join(worst, "\n")
-	out["effect"] = effectOf(i.Impact)
+	left := ""
 	if i.Open() && !i.Facts.Deadline.IsZero() {
-		out["deadline"] = "the first caches run out of the verified records " + in(i.Facts.Deadline, now)
+		left = t.f("the first caches run out of the verified records %s", t.in(i.Facts.Deadline, now))
 	}
-	out["domain_url"] = w.BaseURL + "/"
-	if i.Why != "" {
-		out["ended"] = utc(i.Closed) + ": " + i.Why
+	return [][2]string{
+		{"Since", utc(i.Opened)}, {"Why", set("why", t.causeWhy(r))}, {"Records", set("records", strings.Join(worst, "\n"))},
+		{"Why it matters", set("effect", t.effectOf(i.Impact))}, {"Time left", set("deadline", left)}, {"Do", set("do", t.causeTodo(r))},
 	}
-	out["description"] = description(out["summary"], [][2]string{
-		{"Since", out["since"]}, {"Why", out["why"]}, {"Records", out["records"]}, {"Why it matters", out["effect"]},
-		{"Time left", out["deadline"]}, {"Do", out["do"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
-	})
-	return out
 }
 
 // notMade tells of an announced change whose window ended without it.
-func (w Words) notMade(i monitor.Incident, out map[string]string) map[string]string {
+func (t tongue) notMade(i monitor.Incident, set func(key, value string) string) [][2]string {
 	f := i.Facts
-	out["owner"] = string(f.Owner) + " " + f.Type.String()
-	out["old"], out["announced"] = lines(f.Was), announced(f.Announced)
-	out["effect"] = "Mail is as it was: what was verified still stands. Both values hold until this is settled."
-	out["do"] = fmt.Sprintf("Make the change, announce another window (maildrift expect %s %s … --until …), or take it back (maildrift expect %s %s --cancel).",
-		i.ID.Domain, i.ID.Key, i.ID.Domain, i.ID.Key)
-	out["domain_url"] = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
-	if i.Why != "" {
-		out["ended"] = utc(i.Closed) + ": " + i.Why
+	return [][2]string{
+		{"Record", set("owner", string(f.Owner)+" "+f.Type.String())}, {"Since", utc(i.Opened)}, {"Is still", set("old", lines(f.Was))},
+		{"Announced was", set("announced", t.announced(f.Announced))},
+		{"Why it matters", set("effect", t.f("Mail is as it was: what was verified still stands. Both values hold until this is settled."))},
+		{"Do", set("do", t.f("Make the change, announce another window (maildrift expect %[1]s %[2]s … --until …), or take it back (maildrift expect %[1]s %[2]s --cancel).",
+			i.ID.Domain, i.ID.Key))},
 	}
-	out["description"] = description(out["summary"], [][2]string{
-		{"Record", out["owner"]}, {"Since", out["since"]}, {"Is still", out["old"]}, {"Announced was", out["announced"]},
-		{"Why it matters", out["effect"]}, {"Do", out["do"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
-	})
-	return out
-}
-
-// announced says what was announced, by whom and why.
-func announced(a *monitor.Announced) string {
-	what := "no record at all"
-	switch {
-	case a.Successor != "":
-		what = "the key of " + a.Successor + " takes its place"
-	case !a.Next.Empty():
-		what = lines(a.Next)
-	}
-	who := strings.TrimSuffix(strings.TrimSpace(a.By+": "+a.Why), ":")
-	return what + "\n(until " + utc(a.Until) + "; " + rrset.Printable([]byte(who)) + ")"
 }
 
 // atRisk tells what a domain's mail stands on that fails.
-func (w Words) atRisk(i monitor.Incident, out map[string]string) map[string]string {
+func (t tongue) atRisk(i monitor.Incident, set func(key, value string) string) [][2]string {
 	var found, do []string
 	for _, f := range i.Facts.Hygiene {
 		found = append(found, f.At+": "+f.Text)
@@ -353,15 +317,7 @@ func (w Words) atRisk(i monitor.Incident, out map[string]string) map[string]stri
 			do = append(do, f.Do)
 		}
 	}
-	out["findings"], out["do"] = safeLines(found), safeLines(do)
-	out["domain_url"] = w.BaseURL + "/domains/" + url.PathEscape(string(i.ID.Domain))
-	if i.Why != "" {
-		out["ended"] = utc(i.Closed) + ": " + i.Why
-	}
-	out["description"] = description(out["summary"], [][2]string{
-		{"Since", out["since"]}, {"Found", out["findings"]}, {"Do", out["do"]}, {"Ended", out["ended"]}, {"More", out["domain_url"]},
-	})
-	return out
+	return [][2]string{{"Since", utc(i.Opened)}, {"Found", set("findings", safeLines(found))}, {"Do", set("do", safeLines(do))}}
 }
 
 // safeLines makes lines that are safe to read.
@@ -370,116 +326,6 @@ func safeLines(lines []string) string {
 		lines[i] = rrset.Printable([]byte(lines[i]))
 	}
 	return strings.Join(lines, "\n")
-}
-
-// summary says it in one line.
-func summary(i monitor.Incident) string {
-	what := fmt.Sprintf("%s record of %s", kindName(i.Facts.Kind, i.ID.Key), i.ID.Domain)
-	if n := i.Facts.Affects; n > 0 {
-		what = fmt.Sprintf("%s record of %s, on which the SPF of %s rests,", kindName(i.Facts.Kind, ""), i.ID.Domain, counted(n, "registered domain"))
-	}
-	switch i.Name {
-	case monitor.AlertDrifted:
-		if i.Facts.Is.Equal(i.Facts.Was) && i.Facts.Finding.Reason != "" {
-			return what + " no longer works: " + i.Facts.Finding.Reason
-		}
-		return what + " has changed: " + cmp.Or(i.Facts.Finding.Reason, "it no longer says what was verified")
-	case monitor.AlertMissing:
-		return what + " is gone"
-	case monitor.AlertDisagreement:
-		if i.Facts.Decision.Authority == judge.AuthoritySplit {
-			return what + ": the zone's own servers do not agree"
-		}
-		if i.Facts.Decision.Bogus > 0 {
-			return what + ": receivers that validate DNSSEC do not see it, since validation fails"
-		}
-		return what + ": part of the receivers do not see it as it should be"
-	case monitor.AlertOverdue:
-		return fmt.Sprintf("%s was not found as it should be for %s", what, span(i.Facts.Waiting))
-	case monitor.AlertChangeNotMade:
-		return what + " was to change by " + utc(i.Facts.Announced.Until) + " and has not"
-	case monitor.AlertCause:
-		return causeSummary(i.Facts.Root)
-	case monitor.AlertBlind:
-		return "maildrift cannot see: nothing is judged until it can"
-	case monitor.AlertQuarantined:
-		return "Resolver operator " + i.Value + " has no vote any more: it is alone with what it says"
-	case monitor.AlertAtRisk:
-		first := i.Facts.Hygiene[0]
-		text := fmt.Sprintf("%s stands on something that fails: %s: %s", i.ID.Domain, first.At, first.Text)
-		if more := len(i.Facts.Hygiene) - 1; more > 0 {
-			text += fmt.Sprintf(" (and %d more)", more)
-		}
-		return rrset.Printable([]byte(text))
-	case monitor.AlertWatchdog:
-	}
-	return string(i.Name)
-}
-
-// counted gives a number with its noun.
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// affected names the domains that rest on a shared record.
-func affected(f monitor.Facts) string {
-	if f.Affects == 0 {
-		return ""
-	}
-	var names []string
-	for _, n := range f.Examples {
-		names = append(names, string(n))
-	}
-	out := strings.Join(names, ", ")
-	if more := f.Affects - len(names); more > 0 {
-		out += fmt.Sprintf(" and %d more", more)
-	}
-	return out
-}
-
-// rulings says what receivers do, with their SMTP codes, one a line.
-func rulings(f monitor.Facts) string {
-	var out []string
-	for _, r := range f.Rulings {
-		line := r.Receiver + ": " + r.Action.String()
-		if r.Code != "" {
-			line += " with " + r.Code
-		}
-		out = append(out, line+", because "+r.Why)
-	}
-	return strings.Join(out, "\n")
-}
-
-// kindName is the kind as people say it, with the selector or host that tells
-// several of a kind apart.
-func kindName(k mailrec.Kind, key string) string {
-	name := k.String()
-	switch k {
-	case mailrec.SPF, mailrec.DKIM, mailrec.DMARC, mailrec.MX, mailrec.CNAME, mailrec.NS, mailrec.TXT,
-		mailrec.A, mailrec.AAAA, mailrec.PTR, mailrec.BIMI:
-		name = strings.ToUpper(name)
-	case mailrec.Ownership:
-		name = "Ownership"
-	case mailrec.MTASTS:
-		name = "MTA-STS"
-	case mailrec.TLSRPT:
-		name = "TLS-RPT"
-	}
-	if _, host, ok := strings.Cut(key, ":"); ok {
-		name += " (" + host + ")"
-	}
-	return name
-}
-
-// nothing stands where the present value would be.
-func nothing(i monitor.Incident) string {
-	if i.Name == monitor.AlertMissing {
-		return "nothing"
-	}
-	return ""
 }
 
 func lines(s rrset.Set) string { return strings.Join(s.Lines(), "\n") }
@@ -502,196 +348,25 @@ func changes(f mailrec.Finding) string {
 	return strings.Join(out, "\n")
 }
 
-// seenBy says who sees it, as "3 of 12 operators (google, quad9, he); authority: 2 of 2 servers".
-func seenBy(f monitor.Facts) string {
-	var wrong []string
-	for _, v := range f.Votes {
-		if !v.Authority && (v.Stand == judge.Differs || v.Stand == judge.Absent) && !slices.Contains(wrong, string(v.Operator)) {
-			wrong = append(wrong, string(v.Operator))
-		}
+// kindName is the kind as people say it, with the selector or host that tells
+// several of a kind apart.
+func (t tongue) kindName(k mailrec.Kind, key string) string {
+	name := k.String()
+	switch k {
+	case mailrec.SPF, mailrec.DKIM, mailrec.DMARC, mailrec.MX, mailrec.CNAME, mailrec.NS, mailrec.TXT,
+		mailrec.A, mailrec.AAAA, mailrec.PTR, mailrec.BIMI:
+		name = strings.ToUpper(name)
+	case mailrec.Ownership:
+		name = t.f("Ownership")
+	case mailrec.MTASTS:
+		name = "MTA-STS"
+	case mailrec.TLSRPT:
+		name = "TLS-RPT"
 	}
-	d := f.Decision
-	out := fmt.Sprintf("%d of %d resolver operators", d.Wrong, d.Heard)
-	if silent := d.Configured - d.Heard; silent > 0 && d.Heard > 0 {
-		out += fmt.Sprintf(" that answered (%d did not)", silent)
+	if _, host, ok := strings.Cut(key, ":"); ok {
+		name += " (" + host + ")"
 	}
-	if len(wrong) > 0 && len(wrong) < d.Heard {
-		slices.Sort(wrong)
-		out += " (" + strings.Join(wrong, ", ") + ")"
-	}
-	if d.Bogus > 0 {
-		out += fmt.Sprintf("; validation fails at %d", d.Bogus)
-	}
-	if d.Servers > 0 {
-		out += fmt.Sprintf("; zone's own servers: %d of %d", d.ServersWrong, d.ServersHeard)
-		if d.ServersHeard < d.Servers {
-			out += fmt.Sprintf(" that answered (%d did not)", d.Servers-d.ServersHeard)
-		}
-	}
-	return out
-}
-
-func stage(i monitor.Incident) string {
-	if !i.Open() {
-		return ""
-	}
-	switch i.Facts.Stage {
-	case judge.AtAuthority:
-		return "changed at the zone's own servers; caches still hold the verified record"
-	case judge.AtReceivers:
-		if i.Facts.Decision.Authority == judge.AuthorityGood {
-			return "most resolvers see it, although the zone's own servers have the verified record: look at DNSSEC, the delegation and the network between"
-		}
-		return "most resolvers see it: receivers do too"
-	case judge.Recovering:
-		if a := i.Facts.Decision.Authority; a == judge.AuthoritySplit {
-			return "part of the zone's own servers have the verified record again"
-		} else if a != judge.AuthorityGood {
-			return "part of the resolvers have the verified record again"
-		}
-		if last := i.Facts.LastDeadline; !last.IsZero() {
-			return "mended at the zone's own servers; caches have it again by " + utc(last)
-		}
-		return "mended at the zone's own servers; caches follow"
-	case judge.NoStage:
-	}
-	return ""
-}
-
-// deadline says when receivers begin to feel a change that only the zone's own servers have so far.
-func deadline(i monitor.Incident, now time.Time) string {
-	f := i.Facts
-	if !i.Open() || f.Stage != judge.AtAuthority || f.Deadline.IsZero() {
-		return ""
-	}
-	what := map[mailrec.Impact]string{
-		mailrec.Rejected: "receivers start to reject", mailrec.Degraded: "mail starts to suffer", mailrec.Weakened: "protection starts to be lost",
-		mailrec.None: "receivers start to see it",
-	}[i.Impact]
-	out := what + " " + in(f.Deadline, now)
-	if f.LastDeadline.After(f.Deadline) {
-		out += ", all of them by " + utc(f.LastDeadline)
-	}
-	return out
-}
-
-// in says when, and how long that is from now.
-func in(t, now time.Time) string {
-	if !t.After(now) {
-		return "now (since " + utc(t) + ")"
-	}
-	return "in " + span(t.Sub(now)) + ", at " + utc(t)
-}
-
-// caches says which operators still have the verified record, and until when.
-func caches(i monitor.Incident) string {
-	if !i.Open() || i.Facts.Stage != judge.AtAuthority {
-		return ""
-	}
-	var out []string
-	for _, c := range i.Facts.Caches {
-		out = append(out, string(c.Operator)+" until "+c.Until.UTC().Format("15:04:05"))
-	}
-	return strings.Join(out, ", ")
-}
-
-// withdrawal says when the mail service withdraws the domain's verification.
-func withdrawal(i monitor.Incident, now time.Time) string {
-	at := i.Facts.Revokes
-	switch {
-	case at.IsZero() || !i.Open():
-		return ""
-	case !at.After(now):
-		return i.Facts.Service + " has withdrawn the domain's verification by now (" + utc(at) + "): verify it anew once the record is back"
-	}
-	return i.Facts.Service + " withdraws the domain's verification " + in(at, now)
-}
-
-// ended says how it ended.
-func ended(i monitor.Incident) string {
-	lost := i.Name == monitor.AlertDrifted || i.Name == monitor.AlertMissing
-	switch {
-	case i.Open():
-		return ""
-	case lost && i.Why == "recovered" && i.Facts.Reached.IsZero():
-		return utc(i.Closed) + ": mended before caches ran out; no resolver that was asked ever gave the wrong answer: nothing was lost"
-	}
-	return utc(i.Closed) + ": " + i.Why
-}
-
-// effect says what receivers do, from the record alone.
-func effect(i monitor.Incident) string {
-	if i.Name == monitor.AlertOverdue {
-		return "The mail service will not verify the domain until the record is published."
-	}
-	if i.Name == monitor.AlertDisagreement {
-		return "Whoever sees it wrong treats your mail so: " + effectOf(i.Impact)
-	}
-	return effectOf(i.Impact)
-}
-
-// effectOf says what receivers do.
-func effectOf(impact mailrec.Impact) string {
-	switch impact {
-	case mailrec.Rejected:
-		return "Receivers refuse mail because of this, at the latest when caches have run out."
-	case mailrec.Degraded:
-		return "Some receivers refuse, defer or junk mail because of this."
-	case mailrec.Weakened:
-		return "Mail is delivered, but protection of the domain is lost."
-	case mailrec.None:
-		return "Receivers do not mind, but it is not what was verified."
-	}
-	return ""
-}
-
-// publish gives what to put into the zone, one record a line.
-func publish(f monitor.Facts) string {
-	if f.Affects > 0 {
-		return "It is not yours to publish: ask whoever keeps it. Until it is back, take its include out of your own SPF records, or list their networks there."
-	}
-	if !f.Is.Empty() && f.Is.Equal(f.Was) {
-		return "" // it is there; what is wrong is elsewhere
-	}
-	var out []string
-	verified := f.Was.Lines()
-	for _, v := range verified {
-		out = append(out, fmt.Sprintf("%s %s %s", f.Owner.FQDN(), f.Type, v))
-	}
-	if len(verified) > 0 {
-		return strings.Join(out, "\n")
-	}
-	for _, p := range f.Publish {
-		out = append(out, fmt.Sprintf("%s %s %s", p.Name.FQDN(), p.Type, p.Value))
-	}
-	return strings.Join(out, "\n")
-}
-
-// description puts it all into one text for receivers that show only one.
-func description(head string, rows [][2]string) string {
-	var out strings.Builder
-	out.WriteString(head + "\n")
-	for _, row := range rows {
-		if row[1] == "" {
-			continue
-		}
-		value := strings.ReplaceAll(row[1], "\n", "\n    ")
-		fmt.Fprintf(&out, "%s: %s\n", row[0], value)
-	}
-	return out.String()
+	return name
 }
 
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
-
-// span gives a duration as people say it.
-func span(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", int(d.Hours()/24))
-	case d >= 2*time.Hour:
-		return fmt.Sprintf("%d hours", int(d.Hours()))
-	case d >= 2*time.Minute:
-		return fmt.Sprintf("%d minutes", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%d seconds", int(d.Seconds()))
-}

@@ -16,7 +16,11 @@ import (
 
 // alertWords finds the words as a configuration wants them.
 func alertWords(cfg *config.Config) alert.Words {
-	return alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks}
+	language, err := alert.ParseLanguage(cfg.Alerting.Language)
+	if err != nil {
+		language = alert.English // the configuration is checked for it
+	}
+	return alert.Words{BaseURL: cfg.ExternalURL, Runbooks: cfg.Alerting.Runbooks, Language: language}
 }
 
 // tryAlert sends a test.

@@ -86,6 +86,8 @@ type Alerting struct {
 	// Alertmanagers are those elsewhere that are told instead of the embedded one, as Prometheus' configuration writes
 	// them; empty for the embedded one. HTTP is the YAML of an http_config.
 	Alertmanagers []Alertmanager
+	// Language is that of alerts: "en" or another one that package alert knows.
+	Language string
 	// FailingAfter is after how long a receiver that cannot be told counts as failing.
 	FailingAfter time.Duration
 }
@@ -252,6 +254,7 @@ type alertingSpec struct {
 	Resend            time.Duration `yaml:"resend"`
 	Runbooks          string        `yaml:"runbooks"`
 	FailingAfter      time.Duration `yaml:"notifier_failing_after"`
+	Language          string        `yaml:"language"`
 	// Alertmanagers take the place of all that concerns the embedded one.
 	Alertmanagers []alertmanagerSpec `yaml:"alertmanagers"`
 }
@@ -294,7 +297,7 @@ func defaults() file {
 		Verification: verificationSpec{
 			OverdueAfter: rules.OverdueAfter, Recheck: 5 * time.Minute, Upkeep: 24 * time.Hour,
 		},
-		Alerting:  alertingSpec{Resend: time.Minute, Runbooks: "", FailingAfter: 10 * time.Minute},
+		Alerting:  alertingSpec{Resend: time.Minute, Runbooks: "", FailingAfter: 10 * time.Minute, Language: "en"},
 		Retention: retentionSpec{History: 400 * 24 * time.Hour, Sweeps: 90 * 24 * time.Hour},
 		Metrics:   metricsSpec{PerRecordLimit: 2000},
 		Log:       logSpec{Level: slog.LevelInfo, Format: "text"},

@@ -520,6 +520,9 @@ func (l *loader) includeFile(path string) {
 	l.domains(in.Domains)
 }
 
+// languages are those that alerts can be written in; package alert knows the words.
+var languages = []string{"en", "zh-CN"}
+
 // alerting puts Alertmanager's part together as a document of its own.
 func (l *loader) alerting(a alertingSpec) {
 	doc := yaml.Node{Kind: yaml.MappingNode}
@@ -556,7 +559,10 @@ func (l *loader) alerting(a alertingSpec) {
 	}
 	l.cfg.Alerting = Alerting{
 		YAML: text, Line: l.lines["alerting"], Heartbeat: Secret(heartbeat), Resend: a.Resend, Runbooks: strings.TrimSuffix(a.Runbooks, "/"),
-		FailingAfter: a.FailingAfter,
+		FailingAfter: a.FailingAfter, Language: a.Language,
+	}
+	if !slices.Contains(languages, a.Language) {
+		l.at("alerting.language", "there is no language %q: use %s", a.Language, strings.Join(languages, " or "))
 	}
 	l.alertmanagers(a, len(doc.Content) > 0)
 	if a.FailingAfter < time.Minute {

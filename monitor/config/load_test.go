@@ -137,6 +137,7 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"Alertmanagers beside receivers", "alerting:\n  alertmanagers: [{url: \"http://127.0.0.1:9093\"}]\n  receivers: [{name: a}]", `maildrift.yml:2: alerting.alertmanagers: alerts go to these: move route, receivers, inhibit_rules, time_intervals, templates and global to their configuration (see configs/alertmanager/external.yml)`},
 		{"an Alertmanager without a scheme", "alerting:\n  alertmanagers: [{url: \"127.0.0.1:9093\"}]", `maildrift.yml:2: alerting.alertmanagers[0].url: want http://HOST:PORT or https://…, with the path prefix if there is one`},
 		{"an unknown key of an Alertmanager", "alerting:\n  alertmanagers: [{url: \"http://127.0.0.1:9093\", tls: {}}]", `maildrift.yml:2: alerting.alertmanagers[0].tls: unknown key; known are http_config, timeout, url`},
+		{"a language", "alerting: {language: zh}", `maildrift.yml:1: alerting.language: there is no language "zh": use en or zh-CN`},
 		{"failing too soon", "alerting: {notifier_failing_after: 1s}", `maildrift.yml:1: alerting.notifier_failing_after: 1s is too short: a receiver that fails once is tried again by itself; use 1m or more`},
 		{"include outside", "include: [../other.yml]", `maildrift.yml:1: include[0]: "../other.yml" must lie in the folder of maildrift.yml or below it`},
 		{"include absolute", "include: [/etc/passwd]", `maildrift.yml:1: include[0]: "/etc/passwd" must lie in the folder of maildrift.yml or below it`},

@@ -148,6 +148,10 @@ func deliver(t *testing.T, alerts ...Alert) map[string][]byte {
 		t.Fatal(err)
 	}
 	e := start(t, Options{ExternalURL: "https://maildrift.example/alertmanager"}, cfg)
+	now := time.Now() // a group is told at once of what began before its group_wait, whoever else is about to come
+	for i := range alerts {
+		alerts[i].StartsAt = now
+	}
 	e.put(alerts...)
 	until(t, func() bool {
 		b.mu.Lock()
@@ -223,10 +227,6 @@ var volatile = regexp.MustCompile(`boundary=\S+|--[0-9a-f]{40,}(--)?|Message-Id:
 // browser.
 func TestMessages(t *testing.T) {
 	all := sampleAlerts(t)
-	now := time.Now() // a group is told at once of what began before its group_wait, whoever else is about to come
-	for i := range all {
-		all[i].StartsAt = now
-	}
 	for name, alerts := range map[string][]Alert{"one": all[:1], "many": all} {
 		got := deliver(t, alerts...)
 		subject, text, page := mailParts(t, got["email"])

@@ -30,7 +30,7 @@ const (
 	historyOnPage = 100
 )
 
-// pages adds what people look at. It is for reading only.
+// pages adds what people look at.
 func (s *site) pages() error {
 	templates, err := template.New("").Funcs(words(s.Now)).ParseFS(templateFiles, "templates/*.html")
 	if err != nil {
@@ -52,6 +52,7 @@ func (s *site) pages() error {
 	}
 	s.mux.HandleFunc("GET /{$}", show("overview.html", s.overviewPage))
 	s.mux.HandleFunc("GET /domains/{name}", show("domain.html", s.domainPage))
+	s.silencePages(templates)
 	s.mux.HandleFunc("GET /static/{file}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		http.ServeFileFS(w, r, static, r.PathValue("file"))

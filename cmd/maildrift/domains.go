@@ -18,7 +18,8 @@ func newDomains() *cobra.Command {
 	var r remote
 	c := group("domains", "Register domains with a running daemon, and see how they are",
 		newDomainsAdd(&r), newDomainsList(&r), newDomainsShow(&r), newDomainsRemove(&r), newDomainsSenders(&r),
-		newDomainsImport(&r), newDomainsExport(&r), newDomainsCheck(&r), newDomainsAccept(&r))
+		newDomainsImport(&r), newDomainsExport(&r), newDomainsCheck(&r), newDomainsAccept(&r),
+		newExpect(&r), newRotate(&r), newPause(&r), newResume(&r))
 	r.flags(c)
 	return c
 }

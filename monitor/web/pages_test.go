@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 
 	"maildrift/monitor"
+	"maildrift/monitor/web/wire"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -206,4 +207,24 @@ func href(n *html.Node) string {
 		}
 	}
 	return ""
+}
+
+func TestPlannedWorkIsShown(t *testing.T) {
+	w := populated(t)
+	c, ctx := connect(t, w), t.Context()
+	if _, err := c.Pause(ctx, "notice.example", wire.Pause{Until: "2h", Why: "the zone <moves>"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Expect(ctx, "notice.example", "spf", wire.Announcement{Value: []string{"v=spf1 <b> -all"}, Until: "6h", Why: "new"}); err != nil {
+		t.Fatal(err)
+	}
+	page := w.ask(http.MethodGet, "/domains/notice.example", "").Body.String()
+	for _, want := range []string{
+		"All of it is paused until 2026-03-14 14:00:00 UTC", "the zone &lt;moves&gt;",
+		"A change is announced: until 2026-03-14 18:00:00 UTC both values hold", "v=spf1 &lt;b&gt; -all",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
 }

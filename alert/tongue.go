@@ -352,6 +352,14 @@ func (t tongue) in(at, now time.Time) string {
 	return t.f("in %s, at %s", t.span(at.Sub(now)), utc(at))
 }
 
+// flapping says that a record goes back and forth.
+func (t tongue) flapping(f monitor.Facts) string {
+	if f.FlappingSince.IsZero() {
+		return ""
+	}
+	return t.f("it goes back and forth: %d times since %s. It is told as one, and stays open until it has held for a while.", f.Flips, utc(f.FlappingSince))
+}
+
 // caches says which operators still have the verified record, and until when.
 func (t tongue) caches(i monitor.Incident) string {
 	if !i.Open() || i.Facts.Stage != judge.AtAuthority {

@@ -9,7 +9,7 @@ func chinese() map[string]string {
 		// Titles of rows.
 		"Record": "记录", "Since": "开始时间", "Change": "变化", "Was": "原值", "Is now": "现值", "Is still": "仍为", "Why it matters": "影响",
 		"Receivers": "收件方", "Domains": "涉及域名", "Cause": "原因", "To do": "处理办法", "Do": "处理办法", "Announced was": "已预告的新值",
-		"Seen by": "观察结果", "How far": "进展", "Time left": "剩余时间", "Caches": "缓存", "Withdrawal": "验证撤销", "Publish": "应发布", "Ended": "结束",
+		"Seen by": "观察结果", "Flapping": "反复", "How far": "进展", "Time left": "剩余时间", "Caches": "缓存", "Withdrawal": "验证撤销", "Publish": "应发布", "Ended": "结束",
 		"More": "详情", "Why": "原因说明", "Records": "记录列表", "Found": "发现",
 
 		// Summaries.
@@ -89,6 +89,8 @@ func chinese() map[string]string {
 		"part of the resolvers have the verified record again":                                                                                    "部分解析器已恢复为已验证的记录",
 		"mended at the zone's own servers; caches have it again by %s":                                                                            "权威服务器上已恢复；缓存最迟在 %s 恢复",
 		"mended at the zone's own servers; caches follow":                                                                                         "权威服务器上已恢复；缓存随后恢复",
+
+		"it goes back and forth: %d times since %s. It is told as one, and stays open until it has held for a while.": "记录反复变化：自 %[2]s 起已变化 %[1]d 次。只作为一个告警通知，保持稳定一段时间后才会恢复。",
 
 		// Times.
 		"receivers start to reject %s": "%s 收件方开始拒收", "mail starts to suffer %s": "%s 邮件开始受影响",

@@ -270,6 +270,7 @@ func (t tongue) record(i monitor.Incident, set func(key, value string) string, n
 		rows = append(rows, [2]string{"Announced was", set("announced", t.announced(f.Announced))})
 	}
 	return append(rows,
+		[2]string{"Flapping", set("flapping", t.flapping(f))},
 		[2]string{"Seen by", set("seen_by", t.seenBy(f))}, [2]string{"How far", set("stage", t.stage(i))},
 		[2]string{"Time left", set("deadline", t.deadline(i, now))}, [2]string{"Caches", set("caches", t.caches(i))},
 		[2]string{"Withdrawal", set("withdrawal", t.withdrawal(i, now))}, [2]string{"Publish", set("publish", t.publish(f))})

@@ -104,6 +104,7 @@ func incidents(t *testing.T) []monitor.Incident {
 	notMade.Facts.Announced = &monitor.Announced{Next: txtSet(t, "v=spf1 include:_spf.new.example -all"), Until: noon, By: "ann", Why: "new newsletter service"}
 	third := drifted
 	third.Facts.Announced = notMade.Facts.Announced
+	third.Facts.Flips, third.Facts.FlappingSince = 5, noon.Add(-40*time.Minute)
 	inTime := ended
 	inTime.Facts.Reached = time.Time{}
 	running := missing

@@ -289,7 +289,7 @@ func (s *RecordState) endWindow(d *Domain, r Record, batch *Batch, now time.Time
 		batch.Incidents = append(batch.Incidents, s.dropChange(now, "the change was made")...)
 		settle := min(max(time.Duration(s.OldTTL)*time.Second, settleAtLeast), settleAtMost)
 		s.Change = &Change{Next: s.Baseline, Announced: c.Announced, Until: now.Add(settle), By: c.By, Why: c.Why, Settling: true}
-		s.Baseline = c.Next
+		s.Baseline, t.Rebased = c.Next, true
 		t.Why = "the announced value is the new baseline: " + c.Why
 	case !c.Late:
 		c.Late = true

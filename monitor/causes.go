@@ -104,7 +104,7 @@ func (sw *sweep) digestPauses() {
 	defer e.mu.Unlock()
 	begin := map[rrset.Name][]*job{}
 	for _, j := range sw.jobs {
-		_, _, wrong := alertFor(j.state.State)
+		_, _, wrong := AlertFor(j.state.State)
 		if e.resumed[j.state.ID.Domain] && wrong && j.state.Incident == nil && j.cause == (rootcause.Cause{}) {
 			begin[j.state.ID.Domain] = append(begin[j.state.ID.Domain], j)
 		}

@@ -61,11 +61,13 @@ type Engine struct {
 	votes    map[RecordID][]SourceVote
 	upkeep   map[rrset.Name]*Upkeep
 	lastSeen map[seenKey]rrset.Hash
-	closed   []Incident
-	self     SelfState
-	sweeps   map[string]SweepSummary
-	next     map[string]time.Time
-	busy     map[rrset.Name]bool
+	// servers are the zones' own that were asked before the start, of records that were not asked since.
+	servers map[RecordID][]string
+	closed  []Incident
+	self    SelfState
+	sweeps  map[string]SweepSummary
+	next    map[string]time.Time
+	busy    map[rrset.Name]bool
 	// resumed are the domains whose pause has ended since they were last swept.
 	resumed  map[rrset.Name]bool
 	sweeping map[string]bool
@@ -107,7 +109,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	e := &Engine{
 		o: o, log: o.Logger,
 		stored: map[rrset.Name]StoredDomain{}, states: map[RecordID]*RecordState{},
-		votes: map[RecordID][]SourceVote{}, upkeep: map[rrset.Name]*Upkeep{}, lastSeen: map[seenKey]rrset.Hash{},
+		votes: map[RecordID][]SourceVote{}, upkeep: map[rrset.Name]*Upkeep{}, lastSeen: map[seenKey]rrset.Hash{}, servers: map[RecordID][]string{},
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
 		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]bool{},
 		closed: memory.Closed, self: memory.Self,
@@ -124,7 +126,10 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		e.upkeep[u.Domain] = &u
 	}
 	for _, iv := range memory.LastSeen {
-		e.lastSeen[seenKey{iv.ID, iv.Source}] = seenHash(iv.Outcome, iv.Set)
+		e.lastSeen[seenKey{iv.ID, iv.Source}] = iv.hash()
+		if iv.Authority && iv.Mark != MarkUnasked {
+			e.servers[iv.ID] = append(e.servers[iv.ID], iv.Source)
+		}
 	}
 	if err := e.Apply(ctx, settings, configured); err != nil {
 		return nil, err
@@ -335,7 +340,7 @@ func (e *Engine) applyBatch(b Batch) {
 		delete(e.upkeep, name)
 	}
 	for _, iv := range b.Intervals {
-		e.lastSeen[seenKey{iv.ID, iv.Source}] = seenHash(iv.Outcome, iv.Set)
+		e.lastSeen[seenKey{iv.ID, iv.Source}] = iv.hash()
 	}
 	for _, d := range b.Domains {
 		e.stored[d.Name] = d
@@ -503,7 +508,7 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 			return fmt.Errorf("record %s is %s: %w", id, s.Verdict, ErrNothingToAccept)
 		}
 		next := *s
-		t := Transition{ID: id, Old: s.Baseline, New: s.Seen, Finding: s.Finding, By: by, Why: why}
+		t := Transition{ID: id, Old: s.Baseline, New: s.Seen, Rebased: true, Finding: s.Finding, By: by, Why: why}
 		t.From, t.At = s.Position(), now
 		next.Baseline, next.Seen, next.Finding.Changes = s.Seen, rrset.Set{}, nil
 		next.Finding.Reason = ""

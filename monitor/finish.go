@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"maildrift/monitor/judge"
-	"maildrift/monitor/resolve"
-	"maildrift/monitor/rrset"
 )
 
 // finish commits what a sweep found, brings memory to it, and has it told.
@@ -149,38 +147,12 @@ func (s *RecordState) differs(o *RecordState) bool {
 		s.Zone != o.Zone || !slices.Equal(s.Servers, o.Servers)
 }
 
-// newIntervals gives the answers that differ from the last of the same source.
-func (e *Engine) newIntervals(j *job) []Interval {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out []Interval
-	for _, h := range j.evidence.Heard {
-		if !h.Outcome.Evidence() {
-			continue
-		}
-		if had, ok := e.lastSeen[seenKey{j.state.ID, h.Source.ID}]; ok && had == seenHash(h.Outcome, h.Finding.Seen) {
-			continue
-		}
-		out = append(out, Interval{
-			ID: j.state.ID, Source: h.Source.ID, From: h.At, Outcome: h.Outcome, Set: h.Finding.Seen, TTL: h.TTL,
-		})
-	}
-	return out
-}
-
-// seenHash identifies an answer for telling whether it is new. NXDOMAIN and
-// NODATA are different answers.
-func seenHash(o resolve.Outcome, set rrset.Set) rrset.Hash {
-	h := set.Hash()
-	h[0] ^= byte(o)
-	return h
-}
-
 // see takes what was heard into the live view. The caller holds mu.
 func (e *Engine) see(sw *sweep) {
 	for _, j := range sw.jobs {
 		if _, ok := e.states[j.state.ID]; ok && len(j.evidence.Heard) > 0 {
 			e.votes[j.state.ID] = j.evidence.Votes()
+			delete(e.servers, j.state.ID)
 		}
 	}
 	e.generation.Add(1)

@@ -9,8 +9,8 @@ import (
 	"maildrift/monitor/judge"
 )
 
-// alertFor gives the alert that a state calls for; false if none.
-func alertFor(s judge.State) (AlertName, string, bool) {
+// AlertFor gives the alert that a state calls for; false if none.
+func AlertFor(s judge.State) (AlertName, string, bool) {
 	switch s.Phase {
 	case judge.Pending:
 		return "", "", false
@@ -34,7 +34,7 @@ func alertFor(s judge.State) (AlertName, string, bool) {
 // and gives what is to be written. An incident that stays the same one is
 // written again only when there is something new to tell.
 func (j *job) incidents(now time.Time) []Incident {
-	name, value, wanted := alertFor(j.state.State)
+	name, value, wanted := AlertFor(j.state.State)
 	if j.subject.Domain.Shared != nil && name == AlertOverdue {
 		wanted = false // nobody here asked for it to be published
 	}

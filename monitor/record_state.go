@@ -208,6 +208,8 @@ type Transition struct {
 	// Old is what was there before: the baseline, or the value last told. New is what is there now.
 	Old rrset.Set `json:"old,omitzero"`
 	New rrset.Set `json:"new,omitzero"`
+	// Rebased says that New is the baseline from now on.
+	Rebased bool `json:"rebased,omitempty"`
 	// Finding is what New means.
 	Finding mailrec.Finding `json:"finding,omitzero"`
 	// Decision holds the numbers; Votes who said what.
@@ -240,16 +242,21 @@ type SourceVote struct {
 	Echo bool `json:"echo,omitempty"`
 }
 
-// Interval begins when a source first gave an answer and lasts until the next
-// one of the same record and source begins. Only evidence makes intervals.
+// Interval begins with the round of asking in which a source first gave an answer and lasts until the next one of
+// the same record and source begins. Failures are kept only while the record is not settled or somebody contradicts
+// it: then they decide too.
 type Interval struct {
-	ID      RecordID        `json:"id"`
-	Source  string          `json:"source"`
-	From    time.Time       `json:"from"`
-	Outcome resolve.Outcome `json:"outcome"`
+	ID     RecordID `json:"id"`
+	Source string   `json:"source"`
+	// Authority is true for the zone's own servers.
+	Authority bool            `json:"authority,omitempty"`
+	From      time.Time       `json:"from"`
+	Outcome   resolve.Outcome `json:"outcome"`
 	// Set is the exact data; empty for absence. The store keeps each content once.
 	Set rrset.Set `json:"set,omitzero"`
 	TTL uint32    `json:"ttl"`
+	// Mark says how it counted, where outcome and data do not.
+	Mark Mark `json:"mark,omitempty"`
 }
 
 // SweepSummary is one sweep in numbers.

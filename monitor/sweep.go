@@ -21,10 +21,13 @@ const maxRounds = 6
 // job is one record on its way through a sweep. Its state is a copy that
 // nobody else writes: the domain is claimed.
 type job struct {
-	subject     Subject
-	before      *RecordState
-	state       RecordState
-	evidence    Evidence
+	subject  Subject
+	before   *RecordState
+	state    RecordState
+	evidence Evidence
+	// heardAt is when the last round was judged; earlier are the rounds before it.
+	heardAt     time.Time
+	earlier     []sighting
 	transitions []Transition
 	rulings     []verdict.Ruling
 	explanation *Explanation
@@ -250,7 +253,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 	now := time.Now()
 	for i, j := range open {
 		j.lately = append(j.lately, j.evidence.held()...)
-		j.evidence = evidence[i]
+		j.hear(evidence[i], now)
 		j.step(now, sw.settings.Rules)
 	}
 }
@@ -401,7 +404,7 @@ func (j *job) follow(heard Heard, ok bool) {
 		ID: j.state.ID, Old: j.state.Baseline, New: heard.Finding.Seen, Finding: heard.Finding,
 		Decision: j.evidence.Decision, Votes: j.evidence.Votes(), Why: "changed by whoever maintains it",
 	}
-	t.From, t.To, t.At = j.state.Position(), j.state.Position(), time.Now()
+	t.From, t.To, t.At, t.Rebased = j.state.Position(), j.state.Position(), j.heardAt, true
 	j.transitions = append(j.transitions, t)
 	j.state.Baseline, j.subject.Baseline = heard.Finding.Seen, heard.Finding.Seen
 }
@@ -448,7 +451,7 @@ func (j *job) tell(move judge.Transition) Transition {
 	case move.To.Verdict == judge.Holding && move.From.Phase == judge.Verified:
 		t.Old, t.New = j.before.Seen, j.state.Baseline
 	case move.To.Phase == judge.Verified && move.From.Phase != judge.Verified:
-		t.Old, t.New = rrset.Set{}, j.state.Baseline
+		t.Old, t.New, t.Rebased = rrset.Set{}, j.state.Baseline, true
 	}
 	return t
 }

@@ -120,6 +120,7 @@ func decodeInterval(tx *bolt.Tx, k, v []byte) (monitor.Interval, error) {
 	iv := monitor.Interval{
 		ID:     monitor.RecordID{Domain: rrset.Name(parts[0]), Key: string(parts[1])},
 		Source: string(bytes.TrimSuffix(parts[2], []byte{0})), From: sv.From, TTL: sv.TTL,
+		Authority: sv.Authority, Mark: sv.Mark,
 	}
 	var outcome resolve.Outcome
 	if err := outcome.UnmarshalText([]byte(sv.Outcome)); err != nil {

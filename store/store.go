@@ -383,10 +383,13 @@ type storedInterval struct {
 	Outcome string     `json:"outcome"`
 	TTL     uint32     `json:"ttl"`
 	Content rrset.Hash `json:"content,omitzero"`
+	// Authority and Mark came later: older rows have neither.
+	Authority bool         `json:"authority,omitempty"`
+	Mark      monitor.Mark `json:"mark,omitempty"`
 }
 
 func intervalValue(iv monitor.Interval) []byte {
-	v := storedInterval{From: iv.From, Outcome: iv.Outcome.String(), TTL: iv.TTL}
+	v := storedInterval{From: iv.From, Outcome: iv.Outcome.String(), TTL: iv.TTL, Authority: iv.Authority, Mark: iv.Mark}
 	if !iv.Set.Empty() {
 		v.Content = iv.Set.Hash()
 	}

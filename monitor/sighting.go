@@ -1,0 +1,153 @@
+package monitor
+
+import (
+	"slices"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// Mark says how an answer counted when it was heard, where its outcome and content do not say it.
+type Mark string
+
+// The marks. An answer without one counts for what it says.
+const (
+	// MarkBogus is that validation failed: a judge.Bogus vote.
+	MarkBogus Mark = "bogus"
+	// MarkDistrusted is that the operator had no vote, because it got a canary wrong.
+	MarkDistrusted Mark = "distrusted"
+	// MarkAnnounced is that a value held because it was announced.
+	MarkAnnounced Mark = "announced"
+	// MarkOverspent is that an unchanged SPF record had come to need more lookups than receivers make.
+	MarkOverspent Mark = "overspent"
+	// MarkEcho is that it came from a cache that was filled before the record last changed.
+	MarkEcho Mark = "echo"
+	// MarkUnasked is that the source was not asked any more: the zone is served by others, or the record
+	// is not yet where resolvers may ask for it.
+	MarkUnasked Mark = "unasked"
+)
+
+// sighting is what was heard about a record in one round of a sweep.
+type sighting struct {
+	at    time.Time
+	heard []Heard
+}
+
+// hear takes what a round found out, and keeps what the rounds before it did.
+func (j *job) hear(e Evidence, at time.Time) {
+	if !j.heardAt.IsZero() {
+		j.earlier = append(j.earlier, sighting{j.heardAt, j.evidence.Heard})
+	}
+	j.evidence, j.heardAt = e, at
+}
+
+// markOf gives the mark of an answer about a subject.
+func markOf(s Subject, h Heard) Mark {
+	switch {
+	case h.Stand == judge.Bogus:
+		return MarkBogus
+	case h.Announced:
+		return MarkAnnounced
+	case !h.Outcome.Evidence():
+		return ""
+	case h.Stand == judge.Unheard:
+		return MarkDistrusted
+	case s.Overspent != "" && h.Finding.Class == mailrec.Differs && h.Finding.Reason == s.Overspent:
+		return MarkOverspent
+	case h.Echo:
+		return MarkEcho
+	}
+	return ""
+}
+
+// hash identifies an answer for telling whether it is new. NXDOMAIN and NODATA are different answers.
+func (i Interval) hash() rrset.Hash {
+	h := i.Set.Hash()
+	h[0] ^= byte(i.Outcome)
+	for n, c := range []byte(i.Mark) {
+		h[1+n] ^= c
+	}
+	return h
+}
+
+// newIntervals gives the answers that differ from the last of the same source. Of a record that is settled only
+// answers count; while it is not, failures decide with them and are kept too, so that what was judged can be
+// judged again.
+func (e *Engine) newIntervals(j *job) []Interval {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	k := keeping{engine: e, job: j, closely: j.closely()}
+	for _, s := range append(j.earlier, sighting{j.heardAt, j.evidence.Heard}) {
+		for _, h := range s.heard {
+			k.heard(s.at, h)
+		}
+		k.unasked(s)
+	}
+	return k.out
+}
+
+// closely says whether failures had a say in what became of the record: it is not settled, was asked more than once,
+// or somebody contradicts it.
+func (j *job) closely() bool {
+	return needsAttention(j.before) || needsAttention(&j.state) || len(j.earlier) > 0 || slices.ContainsFunc(j.evidence.Heard, Heard.wrong)
+}
+
+// keeping collects the answers of one job that are new. The engine's mu is held.
+type keeping struct {
+	engine  *Engine
+	job     *job
+	closely bool
+	latest  map[string]rrset.Hash
+	out     []Interval
+}
+
+func (k *keeping) heard(at time.Time, h Heard) {
+	mark := markOf(k.job.subject, h)
+	answered := h.Outcome.Evidence() && mark != MarkDistrusted || h.Outcome == resolve.Elsewhere
+	if !answered && !k.closely {
+		return
+	}
+	k.add(Interval{
+		ID: k.job.state.ID, Source: h.Source.ID, Authority: h.Source.Role == resolve.Authoritative,
+		From: at, Outcome: h.Outcome, Set: h.Finding.Seen, TTL: h.TTL, Mark: mark,
+	})
+}
+
+// unasked ends the answers of sources that were asked in the sweep before and were not in this round.
+func (k *keeping) unasked(round sighting) {
+	id := k.job.state.ID
+	for _, v := range k.engine.votes[id] {
+		if v.Authority || k.closely {
+			k.end(round, v.Source, v.Authority)
+		}
+	}
+	for _, server := range k.engine.servers[id] {
+		k.end(round, server, true)
+	}
+}
+
+func (k *keeping) end(round sighting, source string, authority bool) {
+	if !slices.ContainsFunc(round.heard, func(h Heard) bool { return h.Source.ID == source }) {
+		k.add(Interval{ID: k.job.state.ID, Source: source, Authority: authority, From: round.at, Outcome: resolve.Lame, Mark: MarkUnasked})
+	}
+}
+
+// add keeps an interval unless the source's last one was the same.
+func (k *keeping) add(iv Interval) {
+	hash := iv.hash()
+	had, ok := k.latest[iv.Source]
+	if !ok {
+		had, ok = k.engine.lastSeen[seenKey{iv.ID, iv.Source}]
+	}
+	if ok && had == hash {
+		return
+	}
+	if k.latest == nil {
+		k.latest = map[string]rrset.Hash{}
+	}
+	k.latest[iv.Source] = hash
+	k.out = append(k.out, iv)
+}

@@ -135,7 +135,7 @@ func (w Words) labels(i monitor.Incident) map[string]string {
 		labels = map[string]string{}
 	}
 	labels["alertname"] = string(i.Name)
-	labels["severity"] = severity(i)
+	labels["severity"] = Severity(i)
 	if i.Name == monitor.AlertQuarantined {
 		labels["operator"] = i.Value
 	}
@@ -159,7 +159,8 @@ func (w Words) labels(i monitor.Incident) map[string]string {
 	return labels
 }
 
-func severity(i monitor.Incident) string {
+// Severity gives the severity of an alert, by what it is about and what receivers do.
+func Severity(i monitor.Incident) string {
 	switch i.Name {
 	case monitor.AlertBlind:
 		return Critical

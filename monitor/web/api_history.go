@@ -77,10 +77,10 @@ func (in *historyInput) query(now time.Time) (Query, error) {
 	if in.Record != "" && in.Domain == "" {
 		return q, huma.Error422UnprocessableEntity("record needs domain: keys of records are unique within a domain only")
 	}
-	if q.Since, err = parseMoment(in.Since, now); err != nil {
+	if q.Since, err = ParseMoment(in.Since, now); err != nil {
 		return q, badParameter("query.since", err)
 	}
-	if q.Until, err = parseMoment(in.Until, now); err != nil {
+	if q.Until, err = ParseMoment(in.Until, now); err != nil {
 		return q, badParameter("query.until", err)
 	}
 	return q, nil

@@ -25,12 +25,12 @@ func TestParseMoment(t *testing.T) {
 		"2026-01-31T12:00:00.5Z":    time.Date(2026, 1, 31, 12, 0, 0, 5e8, time.UTC),
 		"2026-01-31T12:00:00+08:00": time.Date(2026, 1, 31, 4, 0, 0, 0, time.UTC),
 	} {
-		if got, err := parseMoment(text, now); err != nil || !got.Equal(want) {
+		if got, err := ParseMoment(text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"yesterday", "-7d", "7", "1.5h", "2026-02-30", "99999999999y", "\x00"} {
-		if got, err := parseMoment(text, now); err == nil {
+		if got, err := ParseMoment(text, now); err == nil {
 			t.Errorf("%q was taken for %v", text, got)
 		}
 	}
@@ -95,7 +95,7 @@ func FuzzParseMoment(f *testing.F) {
 	f.Add("2026-01-31T12:00:00Z")
 	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, s string) {
-		if at, err := parseMoment(s, now); err != nil && !at.IsZero() {
+		if at, err := ParseMoment(s, now); err != nil && !at.IsZero() {
 			t.Errorf("%q gives %v and %v", s, at, err)
 		}
 	})

@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// parseMoment reads a point in time as people write it: RFC 3339, a date, or how
+// ParseMoment reads a point in time as people write it: RFC 3339, a date, or how
 // long ago ("90m", "7d"). Empty is the zero time.
-func parseMoment(s string, now time.Time) (time.Time, error) {
+func ParseMoment(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}

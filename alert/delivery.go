@@ -3,8 +3,8 @@ package alert
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +16,9 @@ import (
 // sendTimeout bounds one attempt to reach a receiver. Alertmanager alone lets
 // an attempt hang until the group's next turn, minutes later.
 const sendTimeout = 30 * time.Second
+
+// fairTime is what an attempt must have had for its end by the group's turn to be held against the receiver.
+const fairTime = 5 * time.Second
 
 // Delivery is how one integration of a receiver fares: what a page or an alert
 // about failing notifications needs to know.
@@ -30,7 +33,7 @@ type Delivery struct {
 
 // stale is after how long without an attempt a failure says nothing any more: what could not be sent is over, and
 // nobody knows whether the next would arrive. Groups try again at their group_interval, far more often.
-const stale = time.Hour
+const stale = longestAsked + 30*time.Minute
 
 // FailingFor says for how long nothing has been delivered although it was tried; 0 if nothing is known to fail.
 func (d Delivery) FailingFor(now time.Time) time.Duration {
@@ -44,49 +47,10 @@ func (d Delivery) FailingFor(now time.Time) time.Duration {
 type deliveries struct {
 	mu sync.Mutex
 	by map[string]Delivery
-	// rest is until when each integration is left alone that has said it is asked too often, and for how long it was
-	// the last time.
+	// rest is until when each integration is left alone that refuses to be asked.
 	rest map[string]rest
-}
-
-// rest is the time that a receiver gets which has said that it is asked too often.
-type rest struct {
-	until time.Time
-	last  time.Duration
-}
-
-const (
-	// firstRest is doubled with each further answer of the kind, up to longestRest. The receivers of Alertmanager do
-	// not hand on the Retry-After that came with it.
-	firstRest   = 15 * time.Second
-	longestRest = 10 * time.Minute
-)
-
-// tooMany recognises the answer of a receiver that is asked too often. Alertmanager tells it in words only, and some of its
-// receivers would give up for it.
-var tooMany = regexp.MustCompile(`\b429\b`)
-
-// resting gives until when an integration is left alone.
-func (d *deliveries) resting(key string) time.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.rest[key].until
-}
-
-// giveRest notes that an integration is asked too often, or with a nil error that it no longer is.
-func (d *deliveries) giveRest(key string, err error, now time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case err == nil:
-		delete(d.rest, key)
-	case tooMany.MatchString(err.Error()):
-		next := min(max(2*d.rest[key].last, firstRest), longestRest)
-		if d.rest == nil {
-			d.rest = map[string]rest{}
-		}
-		d.rest[key] = rest{now.Add(next), next}
-	}
+	// pace is how long its answers and its rests take.
+	pace pace
 }
 
 // watch wraps the integrations of a configuration so that their outcomes are
@@ -96,6 +60,7 @@ func (d *deliveries) watch(receivers map[string][]notify.Integration) map[string
 	defer d.mu.Unlock()
 	known := d.by
 	d.by = make(map[string]Delivery)
+	d.rest = nil // a configuration may bring the token that was missing
 	out := make(map[string][]notify.Integration, len(receivers))
 	for name, integrations := range receivers {
 		out[name] = make([]notify.Integration, 0, len(integrations))
@@ -153,38 +118,40 @@ func (w *watched) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry b
 	if err := w.waitOut(ctx); err != nil {
 		return true, err
 	}
-	attempt, cancel := context.WithTimeoutCause(ctx, sendTimeout,
-		fmt.Errorf("no answer within %v", sendTimeout))
+	began, within := time.Now(), w.to.pace.withDefaults().answer
+	attempt, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %v", within))
 	defer cancel()
 	retry, err = w.Integration.Notify(attempt, alerts...)
+	now := time.Now()
 	if err != nil {
 		err = &redacted{err}
 	}
-	if err != nil && ctx.Err() != nil {
+	if err != nil && (errors.Is(ctx.Err(), context.Canceled) || ctx.Err() != nil && now.Sub(began) < fairTime) {
 		return retry, err // cut off by a stop, a reload or the group's turn: says nothing
 	}
-	w.to.note(w.key, err, time.Now())
-	w.to.giveRest(w.key, err, time.Now())
-	if err != nil && tooMany.MatchString(err.Error()) {
-		retry = true
-	}
-	return retry, err
+	w.to.note(w.key, err, now)
+	refused := w.to.giveRest(w.key, refusalOf(retry, err), now)
+	return refused == busy || retry && refused != final, err
 }
 
 // waitOut waits until the integration may be asked again. It fails if that is later than the group's next turn.
 func (w *watched) waitOut(ctx context.Context) error {
-	until := w.to.resting(w.key)
-	if until.IsZero() {
-		return nil
+	for ctx.Value(atOnce{}) == nil {
+		until, over := w.to.admit(w.key, time.Now())
+		if until.IsZero() {
+			return nil
+		}
+		t := time.NewTimer(time.Until(until))
+		select {
+		case <-t.C:
+		case <-over:
+		case <-ctx.Done():
+			t.Stop()
+			return fmt.Errorf("left alone until %s, since it refused what it was told", until.UTC().Format(time.RFC3339))
+		}
+		t.Stop()
 	}
-	t := time.NewTimer(time.Until(until))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("left alone until %s, since it said 429 Too Many Requests", until.UTC().Format(time.RFC3339))
-	}
+	return nil
 }
 
 // redacted is an error whose text is fit for logs: not every integration keeps

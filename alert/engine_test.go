@@ -148,8 +148,14 @@ func start(t *testing.T, o Options, cfg *Config, replay ...Alert) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	(&running{Engine: e, t: t}).put(replay...)
+	return runEngine(t, e)
+}
+
+// runEngine runs an engine until the test ends or stops it.
+func runEngine(t *testing.T, e *Engine) *running {
+	t.Helper()
 	r := &running{Engine: e, t: t}
-	r.put(replay...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -108,18 +109,18 @@ func TestARestartEndsWhatTheProcessBeforeToldOfReceivers(t *testing.T) {
 func TestF102AReceiverThatIsAskedTooOftenIsLeftAlone(t *testing.T) {
 	d := &deliveries{}
 	now := time.Now()
-	busy := fmt.Errorf("unexpected status code 429: slow down")
+	often := refusalOf(false, errors.New("unexpected status code 429: slow down"))
 	for _, want := range []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute, 10 * time.Minute} {
-		d.giveRest("x", busy, now)
+		d.giveRest("x", often, now)
 		if got := d.resting("x").Sub(now); got != want {
 			t.Errorf("left alone for %s, want %s", got, want)
 		}
 	}
-	d.giveRest("x", fmt.Errorf("unexpected status code 500"), now)
+	d.giveRest("x", refusalOf(true, errors.New("unexpected status code 500")), now)
 	if d.resting("x").IsZero() {
 		t.Error("another failure ends the rest")
 	}
-	d.giveRest("x", nil, now)
+	d.giveRest("x", refusalOf(false, nil), now)
 	if !d.resting("x").IsZero() {
 		t.Error("success does not end the rest")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/alertmanager/timeinterval"
+	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 )
 
@@ -64,7 +65,7 @@ func buildRouting(c *Config, external *url.URL, log *slog.Logger) (*routing, err
 		templates: tmpl, failingAfter: c.failingAfter,
 	}
 	for _, rc := range cfg.Receivers {
-		built, err := receiver.BuildReceiverIntegrations(rc, tmpl, log)
+		built, err := receiver.BuildReceiverIntegrations(rc, tmpl, log, commoncfg.WithDialContextFunc(dialPatiently))
 		if err != nil {
 			return nil, fmt.Errorf("receiver %q: %w", rc.Name, err)
 		}

@@ -54,7 +54,7 @@ func (e *Engine) Try(ctx context.Context, receiver string, a Alert) ([]Trial, er
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, trialWithin)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, atOnce{}, true), trialWithin)
 	defer cancel()
 	var out []Trial
 	var mu sync.Mutex

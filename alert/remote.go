@@ -36,6 +36,9 @@ const (
 	// remoteOutlasts is for how long an alert that holds others back outlasts them. An Alertmanager hears of all ends in
 	// one request, but its groups and its inhibitions do not in the same moment.
 	remoteOutlasts = 5 * time.Second
+	// remoteLead is how much earlier it is told of them, each time: one that was restarted looks at once at groups that
+	// began long ago.
+	remoteLead = 500 * time.Millisecond
 	// remoteName stands where a receiver's name does.
 	remoteName = "alertmanager"
 )
@@ -219,10 +222,33 @@ func (r *Remote) serve(ctx context.Context, e *endpoint) {
 func (r *Remote) tell(ctx context.Context, e *endpoint) error {
 	now := time.Now()
 	alerts, changes := r.due(e, now)
-	var err error
+	// Those that hold others back come first, and have a moment to be heard.
+	lead := slices.IndexFunc(alerts, func(p postable) bool { return !p.leads })
+	if lead < 0 {
+		lead = len(alerts)
+	}
+	err := e.postAll(ctx, alerts[:lead], changes)
+	if err == nil && lead > 0 && lead < len(alerts) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(remoteLead):
+		}
+	}
+	if err == nil {
+		err = e.postAll(ctx, alerts[lead:], changes)
+	}
+	if ctx.Err() == nil {
+		e.note(err, now)
+	}
+	r.forget(now)
+	return err
+}
+
+// postAll sends alerts in batches, and notes what was taken.
+func (e *endpoint) postAll(ctx context.Context, alerts []postable, changes map[model.Fingerprint]uint64) error {
 	for batch := range slices.Chunk(alerts, remoteBatch) {
-		if err = e.post(ctx, batch); err != nil {
-			break
+		if err := e.post(ctx, batch); err != nil {
+			return err
 		}
 		e.mu.Lock()
 		for _, a := range batch {
@@ -230,11 +256,7 @@ func (r *Remote) tell(ctx context.Context, e *endpoint) error {
 		}
 		e.mu.Unlock()
 	}
-	if ctx.Err() == nil {
-		e.note(err, now)
-	}
-	r.forget(now)
-	return err
+	return nil
 }
 
 // postable is an alert as Alertmanager's API takes it.
@@ -246,6 +268,8 @@ type postable struct {
 	GeneratorURL string            `json:"generatorURL,omitempty"`
 
 	fingerprint model.Fingerprint
+	// leads says that it fires and holds others back.
+	leads bool
 }
 
 // due gives what an Alertmanager is to be sent now, causes and escalations first.
@@ -264,6 +288,7 @@ func (r *Remote) due(e *endpoint, now time.Time) ([]postable, map[model.Fingerpr
 		switch {
 		case !a.ResolvedAt(now):
 			p.EndsAt = now.Add(remoteEnds * r.o.Resend)
+			p.leads = a.standsFor() != nil
 			firing = append(firing, p)
 		case e.told[fp] != a.changed || now.Sub(a.EndsAt) <= remoteResolved:
 			if a.Labels[model.AlertNameLabel] == CauseName || a.Labels[EscalationLabel] != "" {

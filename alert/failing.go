@@ -106,13 +106,20 @@ func (e *Engine) failingAlert(d Delivery) Alert {
 	}
 }
 
-// Undeliverable says which receiver cannot be told anything: all of its integrations fail. It is nil if every
-// receiver can, as far as is known.
+// passing is for how long a failure may be one that passes: what is tried again within a minute is not undeliverable.
+const passing = 2 * time.Minute
+
+// Undeliverable says which receiver cannot be told anything: all of its integrations have failed for some minutes. It is
+// nil if every receiver can, as far as is known.
 func (e *Engine) Undeliverable() error {
 	now := time.Now()
+	grace := passing
+	if r := e.current.Load(); r != nil {
+		grace = min(grace, r.failingAfter)
+	}
 	works, fails := map[string]bool{}, map[string]string{}
 	for _, d := range e.Deliveries() {
-		if d.FailingFor(now) == 0 {
+		if d.FailingFor(now) < grace {
 			works[d.Receiver] = true
 		} else {
 			fails[d.Receiver] = d.LastError

@@ -46,9 +46,13 @@ func TestAFailingDefaultReceiverIsToldByTheOthers(t *testing.T) {
 	first, second := newOncall(t), newOncall(t)
 	first.answers(http.StatusNotFound)
 	e := start(t, Options{}, twoReceivers(t, first, second), firing("a.example"))
-	until(t, func() bool { return e.Undeliverable() != nil }, func() string { return "nothing fails" })
-	e.tick()
-	second.await(t) // it has not failed for long enough
+	until(t, func() bool { return len(e.Deliveries()) > 0 && e.Deliveries()[0].LastError != "" }, func() string { return "nothing fails" })
+	if err := e.tellFailing(t.Context(), e.Deliveries()[0].FailingSince.Add(40*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if got := second.told(); len(got) != 0 {
+		t.Errorf("told %q before it has failed for long enough", got)
+	}
 	time.Sleep(60 * time.Millisecond)
 	e.tick()
 	second.await(t, "firing: =firing")

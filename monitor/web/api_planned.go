@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"maildrift/monitor"
+	"maildrift/monitor/rrset"
 	"maildrift/monitor/web/wire"
 )
 
@@ -56,79 +58,57 @@ func (s *site) plannedOperations(api huma.API) {
 		"End a pause before its time", 404, 409, 422), s.resume)
 }
 
-func (s *site) announce(ctx context.Context, in *expectInput) (*answer[wire.Domain], error) {
-	name, err := pathName(in.Name)
+// planned does something about a domain and answers with the domain as it is then. A time is read where one is due.
+func (s *site) planned(rawName string, until *string, doing string, do func(name rrset.Name, until time.Time) error) (*answer[wire.Domain], error) {
+	name, err := pathName(rawName)
 	if err != nil {
 		return nil, err
 	}
-	until, err := parseAhead(in.Body.Until, s.Now())
-	if err != nil {
-		return nil, badParameter("body.until", err)
+	var at time.Time
+	if until != nil {
+		if at, err = parseAhead(*until, s.Now()); err != nil {
+			return nil, badParameter("body.until", err)
+		}
 	}
-	err = s.Engine.Announce(ctx, monitor.Announcement{
-		ID: monitor.RecordID{Domain: name, Key: in.Key}, Value: in.Body.Value, Gone: in.Body.Gone, Until: until,
-		Force: in.Body.Force, By: cmp.Or(in.Body.By, anonymous), Why: in.Body.Why,
-	})
-	if err != nil {
-		return nil, s.problem("announce the change", err)
+	if err := do(name, at); err != nil {
+		return nil, s.problem(doing, err)
 	}
 	return s.domain(name)
+}
+
+func (s *site) announce(ctx context.Context, in *expectInput) (*answer[wire.Domain], error) {
+	return s.planned(in.Name, &in.Body.Until, "announce the change", func(name rrset.Name, until time.Time) error {
+		return s.Engine.Announce(ctx, monitor.Announcement{
+			ID: monitor.RecordID{Domain: name, Key: in.Key}, Value: in.Body.Value, Gone: in.Body.Gone, Until: until,
+			Force: in.Body.Force, By: cmp.Or(in.Body.By, anonymous), Why: in.Body.Why,
+		})
+	})
 }
 
 func (s *site) withdraw(ctx context.Context, in *withdrawInput) (*answer[wire.Domain], error) {
-	name, err := pathName(in.Name)
-	if err != nil {
-		return nil, err
-	}
-	id := monitor.RecordID{Domain: name, Key: in.Key}
-	if err := s.Engine.Withdraw(ctx, id, cmp.Or(in.By, anonymous), in.Why); err != nil {
-		return nil, s.problem("withdraw the change", err)
-	}
-	return s.domain(name)
+	return s.planned(in.Name, nil, "withdraw the change", func(name rrset.Name, _ time.Time) error {
+		return s.Engine.Withdraw(ctx, monitor.RecordID{Domain: name, Key: in.Key}, cmp.Or(in.By, anonymous), in.Why)
+	})
 }
 
 func (s *site) rotate(ctx context.Context, in *rotateInput) (*answer[wire.Domain], error) {
-	name, err := pathName(in.Name)
-	if err != nil {
-		return nil, err
-	}
-	until, err := parseAhead(in.Body.Until, s.Now())
-	if err != nil {
-		return nil, badParameter("body.until", err)
-	}
-	if _, err = s.Engine.Rotate(ctx, monitor.Rotation{
-		ID: monitor.RecordID{Domain: name, Key: in.Key}, Selector: in.Body.Selector, Value: in.Body.Value, Until: until,
-		By: cmp.Or(in.Body.By, anonymous), Why: in.Body.Why,
-	}); err != nil {
-		return nil, s.problem("rotate the key", err)
-	}
-	return s.domain(name)
+	return s.planned(in.Name, &in.Body.Until, "rotate the key", func(name rrset.Name, until time.Time) error {
+		_, err := s.Engine.Rotate(ctx, monitor.Rotation{
+			ID: monitor.RecordID{Domain: name, Key: in.Key}, Selector: in.Body.Selector, Value: in.Body.Value, Until: until,
+			By: cmp.Or(in.Body.By, anonymous), Why: in.Body.Why,
+		})
+		return err
+	})
 }
 
 func (s *site) pause(ctx context.Context, in *pauseInput) (*answer[wire.Domain], error) {
-	name, err := pathName(in.Name)
-	if err != nil {
-		return nil, err
-	}
-	until, err := parseAhead(in.Body.Until, s.Now())
-	if err != nil {
-		return nil, badParameter("body.until", err)
-	}
-	id := monitor.RecordID{Domain: name, Key: in.Body.Record}
-	if err := s.Engine.Pause(ctx, id, until, cmp.Or(in.Body.By, anonymous), in.Body.Why); err != nil {
-		return nil, s.problem("pause the domain", err)
-	}
-	return s.domain(name)
+	return s.planned(in.Name, &in.Body.Until, "pause the domain", func(name rrset.Name, until time.Time) error {
+		return s.Engine.Pause(ctx, monitor.RecordID{Domain: name, Key: in.Body.Record}, until, cmp.Or(in.Body.By, anonymous), in.Body.Why)
+	})
 }
 
 func (s *site) resume(ctx context.Context, in *resumeInput) (*answer[wire.Domain], error) {
-	name, err := pathName(in.Name)
-	if err != nil {
-		return nil, err
-	}
-	id := monitor.RecordID{Domain: name, Key: in.Record}
-	if err := s.Engine.Resume(ctx, id, cmp.Or(in.By, anonymous), in.Why); err != nil {
-		return nil, s.problem("resume the domain", err)
-	}
-	return s.domain(name)
+	return s.planned(in.Name, nil, "resume the domain", func(name rrset.Name, _ time.Time) error {
+		return s.Engine.Resume(ctx, monitor.RecordID{Domain: name, Key: in.Record}, cmp.Or(in.By, anonymous), in.Why)
+	})
 }

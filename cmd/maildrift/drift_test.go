@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"maildrift/monitor"
 	"maildrift/monitor/mailrec"
@@ -78,6 +81,52 @@ type stream struct {
 	wanted []string
 	// quiet counts changes that lose nothing: values that came beside others.
 	quiet int
+	// rng rules the weather; seen counts it, calm ends it.
+	rng  *rand.Rand
+	seen map[string]int
+	calm func()
+}
+
+// weather is what else goes wrong while a commit is replayed: a resolver that lies, one that is silent, one that is gone,
+// or a daemon that is killed at a random instant. None of it may add, lose or double an alert.
+var weather = []string{"fair", "a liar", "fair", "a silent resolver", "a kill", "fair", "a dead resolver", "two kills"}
+
+// forecast changes the weather. What it says is done once the commit is published.
+func (s *stream) forecast() (then func()) {
+	s.calm()
+	s.calm, then = func() {}, func() {}
+	kind := weather[s.rng.IntN(len(weather))]
+	if os.Getenv("MAILDRIFT_SOAK") == "" && s.rng.IntN(3) > 0 {
+		kind = "fair" // what is slow costs a minute, and make soak has it all
+	}
+	s.seen[kind]++
+	i := s.rng.IntN(len(s.dns.unboun))
+	kill := func() {
+		time.Sleep(time.Duration(s.rng.IntN(2500)) * time.Millisecond)
+		s.daemon.kill()
+		s.hook.forgive()
+		s.daemon = startDaemon(s.t, s.daemon.dir, s.daemon.addr)
+	}
+	restart := func(extra string) {
+		s.dns.unboun[i].kill()
+		s.dns.startUnbound(i, extra)
+	}
+	switch kind {
+	case "a liar":
+		restart("  local-zone: \".\" always_nxdomain")
+		s.calm = func() { restart("") }
+	case "a silent resolver":
+		s.dns.unboun[i].signal(syscall.SIGSTOP)
+		s.calm = func() { s.dns.unboun[i].signal(syscall.SIGCONT) }
+	case "a dead resolver":
+		s.dns.unboun[i].kill()
+		s.calm = func() { s.dns.startUnbound(i, "") }
+	case "a kill":
+		then = kill
+	case "two kills":
+		then = func() { kill(); kill() }
+	}
+	return then
 }
 
 // mail says whether a record is a mail record that can be seen: some lie in a
@@ -105,7 +154,12 @@ type rrKey struct{ zone, name, typ, class string }
 func TestChangeStream(t *testing.T) {
 	initial := readLines[driftStart](t, sharedData(t, "drift/initial.jsonl"))
 	events := readLines[driftEvent](t, sharedData(t, "drift/events.jsonl"))
-	s := &stream{t: t, values: map[rrKey][]string{}, watched: map[rrKey]bool{}, baseline: map[rrKey][]string{}}
+	seed := uint64(time.Now().UnixNano()) //nolint:gosec // a seed
+	s := &stream{
+		t: t, values: map[rrKey][]string{}, watched: map[rrKey]bool{}, baseline: map[rrKey][]string{},
+		rng: rand.New(rand.NewPCG(seed, 1)), seen: map[string]int{}, calm: func() {}, //nolint:gosec // reproducible
+	}
+	t.Logf("seed %d", seed)
 	s.cuts = map[string]bool{}
 	events = events[:wholeCommits(events, eventsInTest(len(events)))]
 	initial = stage(initial, events)
@@ -142,9 +196,11 @@ func TestChangeStream(t *testing.T) {
 		told += s.replay(events[done : done+n])
 		done += n
 	}
+	s.calm()
 	// What came late, between one commit and the next, shows now.
 	s.waitTold(t, 0, s.wanted...)
-	t.Logf("%d events replayed: %d alerts told, each once and with its values; %d changes that lose nothing told nobody", done, told, s.quiet)
+	t.Logf("%d events replayed under %v: %d alerts told, each once and with its values; %d changes that lose nothing told nobody; %d repeated by a kill in flight",
+		done, s.seen, told, s.quiet, s.hook.forgiven())
 }
 
 // replay makes one commit's changes, checks what is told, and then does what
@@ -165,6 +221,7 @@ func (s *stream) replay(events []driftEvent) int {
 			apexes = append(apexes, e.Zone+".")
 		}
 	}
+	then := s.forecast()
 	s.dns.edit(func(zones map[string][]string) {
 		for _, apex := range apexes {
 			zones[apex] = nil
@@ -175,6 +232,7 @@ func (s *stream) replay(events []driftEvent) int {
 			}
 		}
 	}, apexes...)
+	then()
 	s.awaitTold(s.t, mark, sorted(want)...)
 	s.wanted = append(s.wanted, sorted(want)...)
 	for text, e := range want {

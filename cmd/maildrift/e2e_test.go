@@ -212,6 +212,26 @@ type hook struct {
 	mu     sync.Mutex
 	alerts []hooked
 	status map[string]string
+	// killed is when the daemon was killed last, if that was said; what was in flight then may come once more, which
+	// repeats counts.
+	killed  time.Time
+	repeats int
+}
+
+// inFlight is within how long after a kill a delivery may be repeated: the restart, and the delivery itself.
+const inFlight = 20 * time.Second
+
+// forgive says that the daemon has just been killed.
+func (h *hook) forgive() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.killed = time.Now()
+}
+
+func (h *hook) forgiven() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.repeats
 }
 
 // hooked is one alert in one notification.
@@ -254,6 +274,10 @@ func (h *hook) take(alerts []hooked) {
 			h.status[a.Fingerprint] = a.Status
 			h.alerts = append(h.alerts, a)
 		}
+	}
+	if !news && time.Since(h.killed) < inFlight {
+		h.repeats++
+		return
 	}
 	if !news {
 		for _, a := range alerts {

@@ -454,6 +454,8 @@ func (t tongue) span(d time.Duration) string {
 		return t.f("%d hours", int(d.Hours()))
 	case d >= 2*time.Minute:
 		return t.f("%d minutes", int(d.Minutes()))
+	case d >= time.Minute:
+		return t.f("a minute")
 	}
-	return t.f("%d seconds", int(d.Seconds()))
+	return t.f("less than a minute")
 }

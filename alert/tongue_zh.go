@@ -36,7 +36,7 @@ func chinese() map[string]string {
 
 		// Numbers.
 		"1 record": "1 条记录", "%d records": "%d 条记录", "1 registered domain": "1 个已登记域名", "%d registered domains": "%d 个已登记域名",
-		"%d days": "%d 天", "%d hours": "%d 小时", "%d minutes": "%d 分钟", "%d seconds": "%d 秒",
+		"%d days": "%d 天", "%d hours": "%d 小时", "%d minutes": "%d 分钟", "a minute": "一分钟", "less than a minute": "不到一分钟",
 		"and %d more": "另有 %d 条", "%s and %d more": "%s 等，另有 %d 个", "%s of %s": "%[2]s的 %[1]s",
 
 		// Causes.

@@ -272,7 +272,7 @@ type postable struct {
 	leads bool
 }
 
-// due gives what an Alertmanager is to be sent now, causes and escalations first.
+// due gives what an Alertmanager is to be sent now, causes and escalations first, then ends.
 func (r *Remote) due(e *endpoint, now time.Time) ([]postable, map[model.Fingerprint]uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -304,7 +304,12 @@ func (r *Remote) due(e *endpoint, now time.Time) ([]postable, map[model.Fingerpr
 	slices.SortFunc(ends, func(a, b postable) int {
 		return cmp.Or(a.EndsAt.Compare(b.EndsAt), cmp.Compare(a.fingerprint, b.fingerprint))
 	})
-	return append(ends, firing...), changes
+	leads := 0
+	for leads < len(firing) && firing[leads].leads {
+		leads++
+	}
+	// Ends are no reason to let what is held back come with what holds it back: there are some after every recovery.
+	return slices.Concat(firing[:leads], ends, firing[leads:]), changes
 }
 
 func boolOrder(a, b bool) int {

@@ -200,6 +200,35 @@ func TestRemoteSpeaksAsPrometheusDoes(t *testing.T) {
 	})
 }
 
+// TestWhatHoldsOthersBackLeadsBesideEnds has an end that is still sent again when a cause and what it holds back begin.
+func TestWhatHoldsOthersBackLeadsBesideEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		am := &elsewhere{}
+		r := remoteTo(t, am)
+		put := func(alerts ...Alert) {
+			t.Helper()
+			if err := r.Put(t.Context(), alerts...); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		a := at("a.example")
+		put(a)
+		put(over(a))
+		cause, child := causeAlert("target/mail.example"), of("RecordMissing", "target/mail.example", 1)
+		put(child, cause)
+		order, _ := am.heard()
+		if slices.Contains(order, child.Labels["domain"]+" fires") || !slices.Contains(order, cause.Labels["domain"]+" fires") {
+			t.Errorf("heard %q at once, want the cause and not yet what it holds back", order)
+		}
+		time.Sleep(remoteLead)
+		synctest.Wait()
+		if order, _ := am.heard(); !slices.Contains(order, child.Labels["domain"]+" fires") {
+			t.Errorf("heard %q, want what the cause holds back too", order)
+		}
+	})
+}
+
 func TestEndpointsThatCannotBeAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		endpoints []Endpoint

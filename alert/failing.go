@@ -91,6 +91,13 @@ func (e *Engine) forgotten(r *routing, failing map[string]bool, now time.Time) [
 }
 
 func (e *Engine) failingAlert(d Delivery) Alert {
+	a := failingAlert(d)
+	a.GeneratorURL = strings.TrimSuffix(e.external.String(), "/alertmanager") + "/"
+	return a
+}
+
+// failingAlert tells of an integration that cannot be told anything.
+func failingAlert(d Delivery) Alert {
 	summary := fmt.Sprintf("Alerts do not reach receiver %s (%s)", d.Receiver, d.Integration)
 	since := d.FailingSince.UTC().Format("2006-01-02 15:04:05 UTC")
 	do := fmt.Sprintf("Look at the receiver's address, token and status, then try it: maildrift alert test %s", d.Receiver)
@@ -102,7 +109,7 @@ func (e *Engine) failingAlert(d Delivery) Alert {
 			"summary": summary, "since": since, "why": d.LastError, "do": do,
 			"description": fmt.Sprintf("%s\nSince: %s\nLast error: %s\nWhat is lost: nothing; what is due is tried again until it arrives, by then as it is.\nDo: %s\n", summary, since, d.LastError, do),
 		},
-		StartsAt: d.FailingSince, GeneratorURL: strings.TrimSuffix(e.external.String(), "/alertmanager") + "/",
+		StartsAt: d.FailingSince,
 	}
 }
 

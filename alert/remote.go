@@ -57,7 +57,9 @@ type Endpoint struct {
 type RemoteOptions struct {
 	// Resend is how often firing alerts are sent again; 0 means a minute.
 	Resend time.Duration
-	Logger *slog.Logger
+	// FailingAfter is after how long the others are told of an Alertmanager that takes nothing; 0 means DefaultFailingAfter.
+	FailingAfter time.Duration
+	Logger       *slog.Logger
 }
 
 // Remote tells Alertmanagers elsewhere instead of being one. Each of them is told every alert, by itself: one that is
@@ -109,7 +111,7 @@ type endpoint struct {
 
 // NewRemote makes a Remote. It fails for an endpoint that cannot be asked at all; its errors hold no secrets.
 func NewRemote(endpoints []Endpoint, o RemoteOptions) (*Remote, error) {
-	o.Resend = cmp.Or(o.Resend, time.Minute)
+	o.Resend, o.FailingAfter = cmp.Or(o.Resend, time.Minute), cmp.Or(o.FailingAfter, DefaultFailingAfter)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -185,8 +187,40 @@ func (r *Remote) Run(ctx context.Context) error {
 	for _, e := range r.endpoints {
 		all.Go(func() { r.serve(ctx, e) })
 	}
+	all.Go(func() { r.watchDeliveries(ctx) })
 	all.Wait()
 	return nil
+}
+
+// watchDeliveries tells of Alertmanagers that take nothing, until ctx ends. The others hear of it, and the one itself
+// once it is over.
+func (r *Remote) watchDeliveries(ctx context.Context) {
+	tick := time.NewTicker(failingTick)
+	defer tick.Stop()
+	told := map[string]Alert{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, d := range r.Deliveries() {
+			a, open := told[d.Integration]
+			switch failing := d.FailingFor(time.Now()) >= r.o.FailingAfter; {
+			case failing && !open:
+				told[d.Integration] = failingAlert(d)
+				a = told[d.Integration]
+			case !failing && open:
+				delete(told, d.Integration)
+				a.EndsAt = time.Now()
+			default:
+				continue
+			}
+			if err := r.Put(ctx, a); err != nil && ctx.Err() == nil {
+				r.log.Error("failing Alertmanagers cannot be told of", "err", err)
+			}
+		}
+	}
 }
 
 // Close lets go of idle connections.

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,7 +45,7 @@ func (e *elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	for _, a := range got {
-		name := a.Labels["domain"]
+		name := cmp.Or(a.Labels["domain"], a.Labels["alertname"])
 		if e.states == nil {
 			e.states = map[string]postable{}
 		}
@@ -124,11 +125,11 @@ func TestEachAlertmanagerHearsAllWhateverTheOthersDo(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		dead.set(false)
 		time.Sleep(2 * time.Minute)
-		if order, _ := good.heard(); !slices.Equal(order, []string{"a.example fires", "b.example fires", "a.example ends"}) {
+		if order, _ := good.heard(); !slices.Equal(order, []string{"a.example fires", "b.example fires", FailingName + " fires", "a.example ends", FailingName + " ends"}) {
 			t.Errorf("the good one heard %q", order)
 		}
 		dead.mu.Lock()
-		if s := dead.states; len(s) != 2 || dead.firing("a.example") || !dead.firing("b.example") {
+		if s := dead.states; len(s) != 3 || dead.firing("a.example") || !dead.firing("b.example") {
 			t.Errorf("the one that was down knows %v", s)
 		}
 		dead.mu.Unlock()

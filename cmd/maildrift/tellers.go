@@ -49,7 +49,9 @@ func newRemote(d *daemon) (teller, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := alert.NewRemote(endpoints, alert.RemoteOptions{Resend: d.cfg.Alerting.Resend, Logger: d.log})
+	r, err := alert.NewRemote(endpoints, alert.RemoteOptions{
+		Resend: d.cfg.Alerting.Resend, FailingAfter: d.cfg.Alerting.FailingAfter, Logger: d.log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s:%d: alerting.%w", d.cfg.File, d.cfg.Alerting.Line, err)
 	}

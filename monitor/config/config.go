@@ -292,7 +292,7 @@ func defaults() file {
 		Quorum:     quorumSpec{MinOperators: rules.MinOperators},
 		Confirm:    confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
 		Gate:       gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},
-		Flapping:   flappingSpec{Changes: rules.FlapChanges, Within: rules.FlapWithin, Calm: rules.FlapCalm},
+		Flapping:   flappingSpec{Changes: rules.FlapChanges}, // its times follow from the schedules, see loader.flapping
 		Quarantine: quarantineSpec(monitor.DefaultQuarantine()),
 		Verification: verificationSpec{
 			OverdueAfter: rules.OverdueAfter, Recheck: 5 * time.Minute, Upkeep: 24 * time.Hour,

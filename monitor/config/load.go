@@ -57,6 +57,7 @@ func Load(path string, env func(string) (string, bool), presets preset.Set) (*Co
 	l.ownPresets(f.Presets)
 	l.settings(f)
 	l.schedules(f)
+	l.flapping(f.Flapping)
 	l.domains(f.Domains)
 	l.alerting(f.Alerting)
 	l.include(f.Include)
@@ -128,7 +129,6 @@ func (l *loader) settings(f file) {
 	c.Rules = judge.Rules{
 		MinOperators: f.Quorum.MinOperators, Confirmations: f.Confirm.Times, ConfirmWait: f.Confirm.Wait,
 		DisagreementAfter: f.Confirm.DisagreementAfter, OverdueAfter: f.Verification.OverdueAfter,
-		FlapChanges: f.Flapping.Changes, FlapWithin: f.Flapping.Within, FlapCalm: f.Flapping.Calm,
 	}
 	l.between("quorum.min_operators", f.Quorum.MinOperators, 1, 1000)
 	l.between("confirm.times", f.Confirm.Times, 0, 10)
@@ -596,6 +596,28 @@ func (l *loader) alertmanagers(a alertingSpec, embedded bool) {
 			}
 		}
 		l.cfg.Alerting.Alertmanagers = append(l.cfg.Alerting.Alertmanagers, am)
+	}
+}
+
+// flapSweeps is in how many sweeps a record may change so often that it flaps, unless the configuration says otherwise.
+const flapSweeps = 20
+
+// flapping takes what flapping is. What is looked at every few seconds may well be broken and mended twice within an hour
+// by people: the time that counts is as long as some sweeps, and never longer than the usual one.
+func (l *loader) flapping(f flappingSpec) {
+	var longest time.Duration
+	for _, s := range l.cfg.Schedules {
+		first := s.Next(time.Now())
+		longest = max(longest, s.Next(first).Sub(first))
+	}
+	usual := judge.DefaultRules()
+	r := &l.cfg.Rules
+	r.FlapChanges, r.FlapWithin, r.FlapCalm = f.Changes, f.Within, f.Calm
+	if r.FlapWithin == 0 {
+		r.FlapWithin = min(usual.FlapWithin, flapSweeps*longest)
+	}
+	if r.FlapCalm == 0 {
+		r.FlapCalm = min(usual.FlapCalm, r.FlapWithin/2)
 	}
 }
 

@@ -466,3 +466,21 @@ func FuzzCron(f *testing.F) {
 		}
 	})
 }
+
+func TestFlappingFollowsTheSchedules(t *testing.T) {
+	for text, want := range map[string][2]time.Duration{
+		"schedules: {default: {cron: \"*/15 * * * *\"}}":                                  {time.Hour, 30 * time.Minute},
+		"schedules: {default: {every: 1s}}":                                               {20 * time.Second, 10 * time.Second},
+		"schedules: {default: {every: 1s}, slow: {every: 1m}}":                            {20 * time.Minute, 10 * time.Minute},
+		"schedules: {default: {every: 1s}}\nflapping: {within: 2h}":                       {2 * time.Hour, 30 * time.Minute},
+		"schedules: {default: {every: 1s}}\nflapping: {changes: 0, within: 5m, calm: 1m}": {5 * time.Minute, time.Minute},
+	} {
+		cfg, err := load(t, one(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]time.Duration{cfg.Rules.FlapWithin, cfg.Rules.FlapCalm}; got != want {
+			t.Errorf("%s: within and calm are %v, want %v", text, got, want)
+		}
+	}
+}

@@ -435,11 +435,11 @@ func (r *Remote) Deliveries() []Delivery {
 	return out
 }
 
-// Undeliverable says why no Alertmanager takes alerts; nil if one does.
+// Undeliverable says why no Alertmanager takes alerts, and has not for some minutes; nil if one does.
 func (r *Remote) Undeliverable() error {
 	var why error
 	for _, d := range r.Deliveries() {
-		if d.FailingSince.IsZero() {
+		if d.FailingFor(time.Now()) < passing {
 			return nil
 		}
 		why = fmt.Errorf("no Alertmanager takes alerts: %s: %s", d.Integration, d.LastError)

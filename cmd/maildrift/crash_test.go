@@ -120,7 +120,7 @@ func mortalBinary(t *testing.T) string {
 func crashDomain(i int) rrset.Name { return rrset.Name(fmt.Sprintf("d%d.%s", i, crashApex)) }
 
 func (c *crash) writeConfig() {
-	addr, err := freeAddr(c.t.Context())
+	addr, err := freeAddr(c.t.Context(), anyAddr)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -57,7 +57,9 @@ var demoOperators = []string{"alder", "birch", "cedar", "elm", "fir", "hazel"}
 // play is a running demo.
 type play struct {
 	*printer
-	began     time.Time
+	began time.Time
+	// address is where the daemon is to listen, if nobody else does.
+	address   string
 	lab       *dnslab.Lab
 	resolvers []*dnslab.Resolver
 	daemon    *daemon
@@ -72,7 +74,7 @@ func runDemo(ctx context.Context, out io.Writer, once bool) error {
 		return fmt.Errorf("make a place for the demo's data: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	p := &play{printer: newPrinter(out), began: time.Now(), inbox: &inbox{}}
+	p := &play{printer: newPrinter(out), began: time.Now(), inbox: &inbox{}, address: strings.TrimPrefix(defaultAddr, "http://")}
 	if err := p.build(ctx, dir); err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ func (p *play) build(ctx context.Context, dir string) error {
 	if err := p.inbox.open(ctx, p.notified); err != nil {
 		return err
 	}
-	addr, err := freeAddr(ctx)
+	addr, err := freeAddr(ctx, p.address)
 	if err != nil {
 		return err
 	}
@@ -127,12 +129,15 @@ func (p *play) build(ctx context.Context, dir string) error {
 	return err
 }
 
-// freeAddr gives the usual address if nobody has it, else another one.
-func freeAddr(ctx context.Context) (string, error) {
+// anyAddr is an address that nobody has.
+const anyAddr = "127.0.0.1:0"
+
+// freeAddr gives the wanted address if nobody has it, else another one.
+func freeAddr(ctx context.Context, wanted string) (string, error) {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", strings.TrimPrefix(defaultAddr, "http://"))
+	l, err := lc.Listen(ctx, "tcp", wanted)
 	if err != nil {
-		if l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		if l, err = lc.Listen(ctx, "tcp", anyAddr); err != nil {
 			return "", fmt.Errorf("find a free port: %w", err)
 		}
 	}

@@ -26,7 +26,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	ctx := t.Context()
-	p := &play{printer: newPrinter(&strings.Builder{}), began: time.Now(), inbox: &inbox{}}
+	p := &play{printer: newPrinter(&strings.Builder{}), began: time.Now(), inbox: &inbox{}, address: anyAddr}
 	if err := p.build(ctx, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}

@@ -111,9 +111,13 @@ func (p *printer) change(r wire.Record) {
 			p.field(what, shorten(l))
 		}
 	}
+	waiting, made := "; not seen yet", "; the zone has it"
+	if c.Successor != "" {
+		waiting, made = "; the old key may go once the new one is verified", "; the old key is gone"
+	}
 	p.field("", map[string]string{
-		"waiting":  "holds too until " + clock(c.Until) + "; not seen yet",
-		"made":     "holds too until " + clock(c.Until) + "; the zone has it",
+		"waiting":  "both hold until " + clock(c.Until) + waiting,
+		"made":     "both hold until " + clock(c.Until) + made,
 		"late":     "was to be made by " + clock(c.Until) + " and is not; it still may be",
 		"settling": "may be in caches until " + clock(c.Until),
 	}[c.State])

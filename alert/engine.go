@@ -180,7 +180,8 @@ func (e *Engine) assemble() error {
 		e.alerts.Close()
 		return fmt.Errorf("alertmanager API: %w", err)
 	}
-	e.handler = newHandler(e.api, e.external.Path, e.o.MaxSilence)
+	muted := e.snapshots[1]
+	e.handler = newHandler(e.api, e.external.Path, e.o.MaxSilence, muted.save)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -16,8 +17,9 @@ import (
 // maxBody bounds what a client may send: 4 MiB is some ten thousand alerts.
 const maxBody = 4 << 20
 
-// newHandler wraps Alertmanager's API v2 as Engine.Handler describes it.
-func newHandler(a *api.API, prefix string, maxSilence time.Duration) http.Handler {
+// newHandler wraps Alertmanager's API v2 as Engine.Handler describes it. What changes silences is answered once save has
+// them on disk.
+func newHandler(a *api.API, prefix string, maxSilence time.Duration, save func() error) http.Handler {
 	inner := a.Register(route.New(), "/")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = withoutPrefix(r, prefix)
@@ -40,8 +42,51 @@ func newHandler(a *api.API, prefix string, maxSilence time.Duration) http.Handle
 				return
 			}
 		}
+		if changesSilences(r.Method, path) {
+			once := &heldAnswer{head: http.Header{}, status: http.StatusOK}
+			inner.ServeHTTP(once, r)
+			once.release(w, save)
+			return
+		}
 		inner.ServeHTTP(w, r)
 	})
+}
+
+func changesSilences(method, path string) bool {
+	return path == "/api/v2/silences" && method == http.MethodPost ||
+		strings.HasPrefix(path, "/api/v2/silence/") && method == http.MethodDelete
+}
+
+// heldAnswer keeps an answer back: who is told that a silence was made, or has ended, must be able to rely on it when the
+// process is killed the next instant.
+type heldAnswer struct {
+	head   http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (h *heldAnswer) Header() http.Header { return h.head }
+
+// WriteHeader implements http.ResponseWriter.
+func (h *heldAnswer) WriteHeader(status int) { h.status = status }
+
+// Write implements http.ResponseWriter.
+func (h *heldAnswer) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+// release sends the answer once save has succeeded, and its failure if it has not.
+func (h *heldAnswer) release(w http.ResponseWriter, save func() error) {
+	if h.status/100 == 2 {
+		if err := save(); err != nil {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusInternalServerError)
+			json.NewEncoder(w).Encode("the change holds until a restart only, ask again once the disk is repaired: " + err.Error()) //nolint:errcheck // the client's loss
+			return
+		}
+	}
+	maps.Copy(w.Header(), h.head)
+	w.WriteHeader(h.status)
+	w.Write(h.body.Bytes()) //nolint:errcheck // the client's loss
 }
 
 // withoutPrefix takes the prefix off the path where it is there.

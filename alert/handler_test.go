@@ -3,6 +3,8 @@ package alert
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,49 @@ func TestSilenceLimits(t *testing.T) {
 		`{"comment":"`+strings.Repeat("x", maxBody)+`"}`)
 	if code != http.StatusBadRequest {
 		t.Errorf("huge body: %d", code)
+	}
+}
+
+// TestSilencesAreOnDiskWhenAnswered looks at the file at once, as a kill -9 right after the answer would leave it.
+func TestSilencesAreOnDiskWhenAnswered(t *testing.T) {
+	dir := t.TempDir()
+	e := idle(t, Options{Dir: dir})
+	onDisk := func() string {
+		raw, err := os.ReadFile(filepath.Join(dir, "silences"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	var made struct{ SilenceID string }
+	call(t, e.Handler(), http.MethodPost, "/alertmanager/api/v2/silences", silenceBody("domain", `"a.example"`, time.Hour), &made)
+	begun := onDisk()
+	if made.SilenceID == "" || !strings.Contains(begun, made.SilenceID) {
+		t.Errorf("silence %q is answered and not on disk", made.SilenceID)
+	}
+	call(t, e.Handler(), http.MethodDelete, "/alertmanager/api/v2/silence/"+made.SilenceID, "", nil)
+	if onDisk() == begun {
+		t.Error("the end of a silence is answered and not on disk")
+	}
+}
+
+// TestSilencesThatCannotBeKept asks while the disk takes nothing.
+func TestSilencesThatCannotBeKept(t *testing.T) {
+	dir := t.TempDir()
+	e := idle(t, Options{Dir: dir})
+	blocked := filepath.Join(dir, "silences.tmp")
+	if err := os.Mkdir(blocked, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	body := silenceBody("domain", `"a.example"`, time.Hour)
+	if code, text := ask(e.Handler(), http.MethodPost, "/alertmanager/api/v2/silences", body); code != http.StatusInternalServerError || !strings.Contains(text, "until a restart") {
+		t.Errorf("%d %s, want 500 and why", code, text)
+	}
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := ask(e.Handler(), http.MethodPost, "/alertmanager/api/v2/silences", body); code != http.StatusOK {
+		t.Errorf("after the repair: %d %s", code, text)
 	}
 }
 

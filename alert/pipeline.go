@@ -68,8 +68,7 @@ func (p *pipeline) stage(receivers map[string][]notify.Integration) notify.Routi
 			return &allClear{mute: s, journal: p.journal, receivers: to.ends}
 		}
 		out[name] = notify.MultiStage{
-			upToDate{p.alerts},
-			mute(notify.NewMuteStage(p.inhibitor, p.metrics)),
+			upToDate{p.alerts, mute(notify.NewMuteStage(p.inhibitor, p.metrics))},
 			mute(notify.NewTimeActiveStage(p.intervals, p.groups, p.metrics)),
 			mute(notify.NewTimeMuteStage(p.intervals, p.groups, p.metrics)),
 			mute(kindAware{notify.NewMuteStage(p.silencer, p.metrics), p.silences}),
@@ -81,21 +80,45 @@ func (p *pipeline) stage(receivers map[string][]notify.Integration) notify.Routi
 	return out
 }
 
-// upToDate is a stage that takes alerts as they are now. A group hears of alerts by a channel: when ten thousand
-// end at once, and then the one that held them back, it may be looked at while it still believes some to fire that
-// nothing holds back any more.
-type upToDate struct{ alerts *mem.Alerts }
+// upToDate is inhibition over alerts as they are now. A group hears of alerts by a channel: when ten thousand end at
+// once, and then the one that held them back, it may be looked at while it still believes some to fire that nothing
+// holds back any more. They may also end between that look and the inhibitor's, so what it let through is looked at
+// again: an alert that fires before and after the inhibitor was asked was held back then by all that ends after it.
+type upToDate struct {
+	alerts  *mem.Alerts
+	inhibit notify.Stage
+}
 
-// Exec implements notify.Stage.
-func (s upToDate) Exec(ctx context.Context, _ *slog.Logger, alerts ...*amalert.Alert) (context.Context, []*amalert.Alert, error) {
-	out := make([]*amalert.Alert, len(alerts))
-	for i, a := range alerts {
-		if now, err := s.alerts.Get(a.Fingerprint()); err == nil && now.UpdatedAt.After(a.UpdatedAt) {
-			a = now
+// Exec implements notify.Stage. It asks once more for each time at which alerts have ended meanwhile.
+func (s upToDate) Exec(ctx context.Context, l *slog.Logger, alerts ...*amalert.Alert) (context.Context, []*amalert.Alert, error) {
+	alerts, _ = s.now(alerts)
+	for {
+		out, kept, err := s.inhibit.Exec(ctx, l, alerts...)
+		if err != nil {
+			return out, kept, err
 		}
-		out[i] = a
+		now, ended := s.now(alerts)
+		if !ended {
+			return out, kept, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return ctx, nil, err
+		}
+		alerts = now
 	}
-	return ctx, out, nil
+}
+
+// now gives the alerts as they are now, and reports whether one of them has ended since.
+func (s upToDate) now(alerts []*amalert.Alert) (now []*amalert.Alert, ended bool) {
+	now = make([]*amalert.Alert, len(alerts))
+	for i, a := range alerts {
+		if b, err := s.alerts.Get(a.Fingerprint()); err == nil && b.UpdatedAt.After(a.UpdatedAt) {
+			ended = ended || b.Resolved() && !a.Resolved()
+			a = b
+		}
+		now[i] = a
+	}
+	return now, ended
 }
 
 // allClear is a muting stage that does not mute the end of an alert that the

@@ -3,10 +3,13 @@ package alert
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
+
+	amalert "github.com/prometheus/alertmanager/alert"
 )
 
 // of gives an alert of a cause.
@@ -152,5 +155,44 @@ func BenchmarkPutTenThousandInhibited(b *testing.B) {
 		if err := e.Put(context.Background(), alerts...); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// ending is a stage that lets everything through, and during whose first look an alert ends, as when the cause that held
+// it back has just ended, too.
+type ending struct {
+	looks int
+	end   func()
+}
+
+func (s *ending) Exec(ctx context.Context, _ *slog.Logger, alerts ...*amalert.Alert) (context.Context, []*amalert.Alert, error) {
+	if s.looks++; s.looks == 1 {
+		s.end()
+	}
+	return ctx, alerts, nil
+}
+
+// TestNothingSlipsThroughBetweenTwoLooks ends an alert after it was looked at and before the inhibitor is asked.
+func TestNothingSlipsThroughBetweenTwoLooks(t *testing.T) {
+	e := idle(t, Options{})
+	child := of("RecordMissing", "target/mail.example", 1)
+	put := func(a Alert) {
+		if err := e.Put(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(child)
+	x, err := child.export(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := e.alerts.Get(x.Fingerprint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := &ending{end: func() { put(over(child)) }}
+	_, kept, err := upToDate{e.alerts, look}.Exec(t.Context(), e.log, known)
+	if err != nil || look.looks != 2 || len(kept) != 1 || !kept[0].Resolved() {
+		t.Errorf("after %d looks %v, %v: want its end, after two", look.looks, kept, err)
 	}
 }

@@ -3,13 +3,17 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"maildrift/monitor"
 	"maildrift/monitor/mailrec"
@@ -87,14 +91,17 @@ type stream struct {
 	calm func()
 }
 
-// weather is what else goes wrong while a commit is replayed: a resolver that lies, one that is silent, one that is gone,
-// or a daemon that is killed at a random instant. None of it may add, lose or double an alert.
-var weather = []string{"fair", "a liar", "fair", "a silent resolver", "a kill", "fair", "a dead resolver", "two kills"}
+// weather is what else goes wrong while a commit is replayed: a resolver that lies, is silent, slow, gone, refuses or holds
+// on to what was, or a daemon that is killed at a random instant. None of it may add, lose or double an alert.
+var weather = []string{
+	"fair", "a liar", "a stale resolver", "fair", "a silent resolver", "a kill", "a slow resolver", "fair", "a dead resolver",
+	"two kills", "a refusing resolver",
+}
 
-// forecast changes the weather. What it says is done once the commit is published.
-func (s *stream) forecast() (then func()) {
-	s.calm()
-	s.calm, then = func() {}, func() {}
+// forecast changes the weather for these events. What it says is done once the commit is published.
+func (s *stream) forecast(events []driftEvent) (then func()) {
+	s.clearUp()
+	then = func() {}
 	kind := weather[s.rng.IntN(len(weather))]
 	if os.Getenv("MAILDRIFT_SOAK") == "" && s.rng.IntN(3) > 0 {
 		kind = "fair" // what is slow costs a minute, and make soak has it all
@@ -121,12 +128,65 @@ func (s *stream) forecast() (then func()) {
 	case "a dead resolver":
 		s.dns.unboun[i].kill()
 		s.calm = func() { s.dns.startUnbound(i, "") }
+	case "a refusing resolver":
+		restart("  access-control: 127.0.0.1/32 refuse")
+		s.calm = func() { restart("") }
+	case "a stale resolver":
+		restart(fmt.Sprintf("  cache-min-ttl: %[1]d\n  cache-max-ttl: %[1]d", staleSeconds))
+		s.dns.warm(i, events)
+		s.calm = func() { restart("") }
+	case "a slow resolver":
+		s.calm = slowDown(s.dns.unboun[i])
 	case "a kill":
 		then = kill
 	case "two kills":
 		then = func() { kill(); kill() }
 	}
 	return then
+}
+
+// clearUp ends the weather.
+func (s *stream) clearUp() {
+	calm := s.calm
+	s.calm = func() {}
+	calm()
+}
+
+// staleSeconds is for how long a stale resolver holds on to what was: longer than it takes to confirm a change, shorter
+// than what counts as a disagreement that people should hear of.
+const staleSeconds = 8
+
+// warm has an operator's cache take what is published before the events.
+func (r *realDNS) warm(i int, events []driftEvent) {
+	r.t.Helper()
+	for _, e := range events {
+		q := new(dns.Msg)
+		q.SetQuestion(zoneEscape.Replace(e.Name)+".", dns.StringToType[e.Type])
+		c := &dns.Client{Net: "tcp", Timeout: 5 * time.Second}
+		if _, _, err := c.Exchange(q, net.JoinHostPort(unboundAddr(i), fmt.Sprint(r.port))); err != nil {
+			r.t.Fatalf("warm the cache with %s %s: %v", e.Name, e.Type, err)
+		}
+	}
+}
+
+// slowDown lets a server work a fifth of the time only, until the returned function is called.
+func slowDown(p *process) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			p.signal(syscall.SIGSTOP)
+			select {
+			case <-end:
+				p.signal(syscall.SIGCONT)
+				return
+			case <-time.After(400 * time.Millisecond):
+			}
+			p.signal(syscall.SIGCONT)
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	return sync.OnceFunc(func() { close(end); <-ended })
 }
 
 // mail says whether a record is a mail record that can be seen: some lie in a
@@ -186,6 +246,7 @@ func TestChangeStream(t *testing.T) {
 		zones[k.zone+"."] = append(zones[k.zone+"."], s.lines(k)...)
 	}
 	s.setup = newSetup(t, zones, s.specs())
+	t.Cleanup(s.clearUp)
 	s.waitVerified(t, count(s.specs()))
 	told, done := 0, 0
 	for done < len(events) {
@@ -196,7 +257,7 @@ func TestChangeStream(t *testing.T) {
 		told += s.replay(events[done : done+n])
 		done += n
 	}
-	s.calm()
+	s.clearUp()
 	// What came late, between one commit and the next, shows now.
 	s.waitTold(t, 0, s.wanted...)
 	t.Logf("%d events replayed under %v: %d alerts told, each once and with its values; %d changes that lose nothing told nobody; %d repeated by a kill in flight",
@@ -221,7 +282,7 @@ func (s *stream) replay(events []driftEvent) int {
 			apexes = append(apexes, e.Zone+".")
 		}
 	}
-	then := s.forecast()
+	then := s.forecast(events)
 	s.dns.edit(func(zones map[string][]string) {
 		for _, apex := range apexes {
 			zones[apex] = nil

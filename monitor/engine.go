@@ -76,6 +76,8 @@ type Engine struct {
 	// commits serialises transactions with their effect on memory.
 	commits    sync.Mutex
 	generation atomic.Uint64
+	// changed is closed at the next change; nil while nobody waits for one.
+	changed atomic.Pointer[chan struct{}]
 	// rechecking says that a recheck runs: the next one waits for it.
 	rechecking atomic.Bool
 	// delivering says whether the notifier took the incidents last time.
@@ -359,7 +361,7 @@ func (e *Engine) applyBatch(b Batch) {
 	if b.Sweep != nil {
 		e.sweeps[b.Sweep.Group] = *b.Sweep
 	}
-	e.generation.Add(1)
+	e.touch()
 }
 
 // change runs one transaction that a person asked for: plan under the lock,
@@ -576,6 +578,31 @@ type Snapshot struct {
 	Sources []*resolve.Source
 	// Presets are what specs are resolved with.
 	Presets preset.Set
+	// OverdueAfter is how long a record may take to be verified before somebody is told.
+	OverdueAfter time.Duration
+}
+
+// touch says that the state has changed.
+func (e *Engine) touch() {
+	e.generation.Add(1)
+	if waiting := e.changed.Swap(nil); waiting != nil {
+		close(*waiting)
+	}
+}
+
+// Changed gives a channel that is closed when the state changes next. Who wants to miss nothing takes the channel
+// first and looks at the state then. It may be called from any number of goroutines, and costs the engine nothing
+// while nobody waits.
+func (e *Engine) Changed() <-chan struct{} {
+	for {
+		if waiting := e.changed.Load(); waiting != nil {
+			return *waiting
+		}
+		fresh := make(chan struct{})
+		if e.changed.CompareAndSwap(nil, &fresh) {
+			return fresh
+		}
+	}
 }
 
 // Snapshot gives the current state. It costs little when nothing has changed
@@ -591,7 +618,7 @@ func (e *Engine) Snapshot() *Snapshot {
 		States: maps.Clone(e.states), Votes: maps.Clone(e.votes), Upkeep: maps.Clone(e.upkeep),
 		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next),
 		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
-		Presets: e.presets(e.settings),
+		Presets: e.presets(e.settings), OverdueAfter: e.settings.Rules.OverdueAfter,
 	}
 	for _, name := range sortedKeys(e.domains) {
 		s.Domains = append(s.Domains, e.domains[name])

@@ -155,7 +155,7 @@ func (e *Engine) see(sw *sweep) {
 			delete(e.servers, j.state.ID)
 		}
 	}
-	e.generation.Add(1)
+	e.touch()
 }
 
 // batchSelf adds what a sweep says about the monitor itself. Only sweeps of

@@ -272,7 +272,7 @@ func (e Evidence) Votes() []SourceVote {
 		votes = append(votes, SourceVote{
 			Source: h.Source.ID, Operator: h.Source.Operator,
 			Authority: h.Source.Role == resolve.Authoritative,
-			Outcome:   h.Outcome, Stand: h.Stand, Lines: h.Finding.Seen.Lines(),
+			Outcome:   h.Outcome, Stand: h.Stand, Lines: h.Finding.Seen.Lines(), Chain: h.Chain,
 			TTL: h.TTL, At: h.At, Latency: h.Latency, Detail: h.Detail, EDE: h.EDE, Echo: h.Echo,
 		})
 	}

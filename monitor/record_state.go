@@ -232,6 +232,8 @@ type SourceVote struct {
 	Stand     judge.Stand     `json:"stand"`
 	// Lines is the record as this source gave it, for people.
 	Lines []string `json:"lines,omitempty"`
+	// Chain is the CNAME targets that led there, in order.
+	Chain []rrset.Name `json:"chain,omitempty"`
 	// TTL in seconds, as given.
 	TTL     uint32        `json:"ttl"`
 	At      time.Time     `json:"at"`

@@ -110,7 +110,7 @@ func (e *Engine) keepNext(settings *Settings) {
 			e.next[name] = next
 		}
 	}
-	e.generation.Add(1)
+	e.touch()
 }
 
 // noteNext writes down when the groups are due next, by the wall clock.
@@ -121,7 +121,7 @@ func (e *Engine) noteNext(settings *Settings, groups ...string) {
 		// Round strips the monotonic reading.
 		e.next[name] = settings.Groups[name].Schedule.Next(time.Now().Round(0)).Round(0)
 	}
-	e.generation.Add(1)
+	e.touch()
 }
 
 // catchUp starts the sweeps that were due while the machine slept: one each,

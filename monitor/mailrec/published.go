@@ -35,3 +35,27 @@ func ReadSPF(set rrset.Set) (spf.Record, bool) {
 	said, ok := r.said.(spfRecord)
 	return said.Record, ok && r.fault == nil
 }
+
+// PublishedKey is what a DKIM key record gives to verifiers.
+type PublishedKey struct {
+	// About describes the key: "2048-bit RSA".
+	About string
+	// Problem says why verifiers cannot use it; empty if they can.
+	Problem string
+	// Testing and Strict are the flags t=y and t=s (RFC 6376 section 3.6.1).
+	Testing, Strict bool
+}
+
+// ReadDKIM gives the one key record in an answer; false if verifiers have none.
+func ReadDKIM(set rrset.Set) (PublishedKey, bool) {
+	r := single{dkim{}}.read(single{dkim{}}.selects(Expectation{Kind: DKIM}, set))
+	k, ok := r.said.(dkimKey)
+	if !ok {
+		return PublishedKey{}, false
+	}
+	out := PublishedKey{About: k.about, Testing: k.testing(), Strict: k.strict()}
+	if k.wrong != nil {
+		out.Problem = k.wrong.reason
+	}
+	return out, true
+}

@@ -51,6 +51,8 @@ type deliveries struct {
 	rest map[string]rest
 	// pace is how long its answers and its rests take.
 	pace pace
+	// notices are what was told to whom.
+	notices notices
 }
 
 // watch wraps the integrations of a configuration so that their outcomes are
@@ -66,7 +68,7 @@ func (d *deliveries) watch(receivers map[string][]notify.Integration) map[string
 		out[name] = make([]notify.Integration, 0, len(integrations))
 		for i := range integrations {
 			it := &integrations[i]
-			w := &watched{Integration: it, key: name + "\xff" + it.String(), to: d}
+			w := &watched{Integration: it, receiver: name, key: name + "\xff" + it.String(), to: d}
 			out[name] = append(out[name], notify.NewIntegration(w, it, it.Name(), it.Index(), name))
 			d.by[w.key] = cmp.Or(known[w.key], Delivery{Receiver: name, Integration: it.String()})
 		}
@@ -109,8 +111,8 @@ func (d *deliveries) list() []Delivery {
 // watched is an integration whose attempts end in time and are noted.
 type watched struct {
 	*notify.Integration
-	key string
-	to  *deliveries
+	receiver, key string
+	to            *deliveries
 }
 
 // Notify implements notify.Notifier.
@@ -130,6 +132,7 @@ func (w *watched) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry b
 		return retry, err // cut off by a stop, a reload or the group's turn: says nothing
 	}
 	w.to.note(w.key, err, now)
+	w.to.notices.note(ctx, w.receiver, w.Integration, alerts, began, now, err)
 	refused := w.to.giveRest(w.key, refusalOf(retry, err), now)
 	return refused == busy || retry && refused != final, err
 }

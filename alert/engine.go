@@ -26,6 +26,8 @@ import (
 	"github.com/prometheus/alertmanager/silence"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
+
+	"maildrift/monitor"
 )
 
 // resolvedMemory is how long at most alerts that have ended stay in memory. A
@@ -56,6 +58,8 @@ type Options struct {
 	// MaxSilence is the longest silence that the API accepts. Default 30 days;
 	// negative: no limit.
 	MaxSilence time.Duration
+	// Told, if set, is given every message that a receiver has answered. It must be quick.
+	Told func(monitor.Notice)
 	// Logger defaults to none.
 	Logger *slog.Logger
 	// Registerer gets Alertmanager's own metrics, alertmanager_…, until the
@@ -133,6 +137,7 @@ func NewEngine(o Options, cfg *Config) (*Engine, error) {
 		o: o, log: o.Logger, external: external,
 		groups: marker.NewGroupMarker(), next: first, stop: make(chan struct{}), began: time.Now(),
 	}
+	e.deliveries.notices.told = o.Told
 	e.metrics = newEngineMetrics(o.Registerer)
 	if err := e.assemble(); err != nil {
 		return nil, err

@@ -37,6 +37,8 @@ type Batch struct {
 	Self *SelfState
 	// Audit is appended: what people did.
 	Audit []Audit
+	// Notices are appended: what receivers were told.
+	Notices []Notice
 }
 
 // StoredDomain is a domain as the store keeps it. Domains from the configuration

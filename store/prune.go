@@ -35,7 +35,7 @@ type Retention struct {
 }
 
 // Pruned counts what was deleted.
-type Pruned struct{ Transitions, Intervals, Incidents, Sweeps, Audit, Contents int }
+type Pruned struct{ Transitions, Intervals, Incidents, Sweeps, Audit, Notices, Contents int }
 
 // Prune deletes what is older than keep says. An answer is as old as its end; the newest of each watched record
 // and source stays however old it is, since it still holds.
@@ -56,6 +56,9 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (Prune
 			}),
 			s.prune(ctx, bucketAudit, &p.Audit, func(_ *bolt.Tx, e, _ entry) bool {
 				return atOf[monitor.Audit](e.v, func(a monitor.Audit) time.Time { return a.At }).Before(before)
+			}),
+			s.prune(ctx, bucketNotices, &p.Notices, func(_ *bolt.Tx, e, _ entry) bool {
+				return atOf[monitor.Notice](e.v, func(n monitor.Notice) time.Time { return n.At }).Before(before)
 			}),
 			s.prune(ctx, bucketIntervals, &p.Intervals, func(tx *bolt.Tx, e, next entry) bool {
 				return intervalOver(tx, e, next, before)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -146,6 +147,8 @@ type Query struct {
 	Limit int
 	// Newest gives the newest entries first.
 	Newest bool
+	// Lasting also gives answers that began before Since and lasted until then.
+	Lasting bool
 }
 
 func (q Query) limit() int {
@@ -248,17 +251,41 @@ func seqsOf(index *bolt.Bucket, q Query) ([]uint64, error) {
 	return seqs, err
 }
 
-// Intervals gives the answers that a query selects, by record and source.
+// Intervals gives the answers that a query selects, by record and source. With Lasting it also gives what began before
+// Since and lasted until then.
 func (s *Store) Intervals(ctx context.Context, q Query) ([]monitor.Interval, error) {
 	var out []monitor.Interval
 	err := s.view(func(tx *bolt.Tx) error {
-		return walk(tx.Bucket(bucketIntervals).Cursor(), q.prefix(), false, func(k, v []byte) (bool, error) {
-			iv, err := decodeInterval(tx, k, v)
-			if err == nil && q.holds(iv.From) {
-				out = append(out, iv)
+		take := func(e entry) error {
+			iv, err := decodeInterval(tx, e.k, e.v)
+			out = append(out, iv)
+			return err
+		}
+		// earlier is the entry before, if that began before Since.
+		var earlier entry
+		err := walk(tx.Bucket(bucketIntervals).Cursor(), q.prefix(), false, func(k, v []byte) (bool, error) {
+			here := entry{k, v}
+			from := atOf[storedInterval](v, func(i storedInterval) time.Time { return i.From })
+			if q.Lasting && earlier.k != nil && (!bytes.Equal(earlier.series(), here.series()) || from.After(q.Since)) {
+				if err := take(earlier); err != nil {
+					return false, err
+				}
 			}
-			return len(out) < q.limit() && ctx.Err() == nil, err
+			earlier = entry{}
+			switch {
+			case from.Before(q.Since):
+				earlier = here
+			case q.holds(from):
+				if err := take(here); err != nil {
+					return false, err
+				}
+			}
+			return len(out) < q.limit() && ctx.Err() == nil, nil
 		})
+		if err == nil && q.Lasting && earlier.k != nil {
+			err = take(earlier)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read answers: %w", err)
@@ -269,46 +296,47 @@ func (s *Store) Intervals(ctx context.Context, q Query) ([]monitor.Interval, err
 // Sweeps gives the sweep summaries that a query selects; domain and record play
 // no part.
 func (s *Store) Sweeps(ctx context.Context, q Query) ([]monitor.SweepSummary, error) {
-	var out []monitor.SweepSummary
-	err := s.view(func(tx *bolt.Tx) error {
-		return walk(tx.Bucket(bucketSweeps).Cursor(), nil, q.Newest, func(_, v []byte) (bool, error) {
-			var sw monitor.SweepSummary
-			if err := json.Unmarshal(v, &sw); err != nil {
-				return false, err
-			}
-			if q.holds(sw.Started) {
-				out = append(out, sw)
-			}
-			return len(out) < q.limit() && ctx.Err() == nil, nil
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read sweeps: %w", err)
-	}
-	return out, ctx.Err()
+	return readLog(ctx, s, bucketSweeps, q, func(sw monitor.SweepSummary) bool { return q.holds(sw.Started) })
 }
 
 // Audit gives what people did, as a query selects it.
 func (s *Store) Audit(ctx context.Context, q Query) ([]monitor.Audit, error) {
-	var out []monitor.Audit
+	return readLog(ctx, s, bucketAudit, q, func(a monitor.Audit) bool {
+		return q.holds(a.At) && (q.Domain == "" || a.Domain == q.Domain) && (q.Record == "" || a.Record == q.Record)
+	})
+}
+
+// Notices gives what receivers were told, as a query selects it; a message counts for a domain or record if it names
+// that.
+func (s *Store) Notices(ctx context.Context, q Query) ([]monitor.Notice, error) {
+	return readLog(ctx, s, bucketNotices, q, func(n monitor.Notice) bool {
+		return q.holds(n.At) && (q.Domain == "" || slices.ContainsFunc(n.About, func(a monitor.NoticeAbout) bool {
+			return a.Domain == q.Domain && (q.Record == "" || a.Record == q.Record)
+		}))
+	})
+}
+
+// readLog gives the rows of a log that are wanted, in the order in which they were written, or backwards.
+func readLog[T any](ctx context.Context, s *Store, name []byte, q Query, wanted func(T) bool) ([]T, error) {
+	var out []T
 	err := s.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketAudit)
+		b := tx.Bucket(name)
 		if b == nil {
-			return nil
+			return nil // the first databases do not have all
 		}
 		return walk(b.Cursor(), nil, q.Newest, func(_, v []byte) (bool, error) {
-			var a monitor.Audit
-			if err := json.Unmarshal(v, &a); err != nil {
+			var row T
+			if err := json.Unmarshal(v, &row); err != nil {
 				return false, err
 			}
-			if q.holds(a.At) && (q.Domain == "" || a.Domain == q.Domain) && (q.Record == "" || a.Record == q.Record) {
-				out = append(out, a)
+			if wanted(row) {
+				out = append(out, row)
 			}
 			return len(out) < q.limit() && ctx.Err() == nil, nil
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the audit trail: %w", err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return out, ctx.Err()
 }

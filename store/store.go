@@ -22,6 +22,7 @@
 //	sweeps       seq                            → JSON of monitor.SweepSummary
 //	self         "self"                         → JSON of monitor.SelfState
 //	audit        seq                            → JSON of monitor.Audit
+//	notices      seq                            → JSON of monitor.Notice
 //
 // Sequence numbers order events even if the clock steps back. Transitions carry
 // their own copy of what they speak of, so pruning answers never makes history
@@ -67,6 +68,7 @@ var (
 	bucketUpkeep      = []byte("upkeep")
 	bucketSelf        = []byte("self")
 	bucketAudit       = []byte("audit")
+	bucketNotices     = []byte("notices")
 
 	keyVersion = []byte("version")
 	keyID      = []byte("id")
@@ -160,7 +162,7 @@ func create(path string, timeout time.Duration) error {
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, b := range [][]byte{
 			bucketMeta, bucketDomains, bucketStates, bucketContents, bucketIntervals,
-			bucketTransitions, bucketByRecord, bucketIncidents, bucketSweeps, bucketSelf, bucketUpkeep, bucketAudit,
+			bucketTransitions, bucketByRecord, bucketIncidents, bucketSweeps, bucketSelf, bucketUpkeep, bucketAudit, bucketNotices,
 		} {
 			if _, err := tx.CreateBucket(b); err != nil {
 				return err
@@ -241,7 +243,7 @@ func (s *Store) Commit(ctx context.Context, b monitor.Batch) error {
 		s.useContents(b.Intervals)
 		return errors.Join(
 			commitRegistry(tx, b), commitStates(tx, b), commitTransitions(tx, b),
-			commitIntervals(tx, b), commitIncidents(tx, b), commitUpkeep(tx, b), commitAudit(tx, b), commitSweep(tx, b))
+			commitIntervals(tx, b), commitIncidents(tx, b), commitUpkeep(tx, b), commitAudit(tx, b), commitNotices(tx, b), commitSweep(tx, b))
 	})
 	if err != nil {
 		return fmt.Errorf("write to %s: %w", s.path, err)
@@ -306,19 +308,30 @@ func commitUpkeep(tx *bolt.Tx, b monitor.Batch) error {
 }
 
 func commitAudit(tx *bolt.Tx, b monitor.Batch) error {
-	if len(b.Audit) == 0 {
+	return appendLog(tx, bucketAudit, b.Audit, func(a *monitor.Audit, seq uint64) { a.Seq = seq })
+}
+
+func commitNotices(tx *bolt.Tx, b monitor.Batch) error {
+	return appendLog(tx, bucketNotices, b.Notices, func(*monitor.Notice, uint64) {})
+}
+
+// appendLog appends to a log that the first databases do not have.
+func appendLog[T any](tx *bolt.Tx, name []byte, rows []T, number func(row *T, seq uint64)) error {
+	if len(rows) == 0 {
 		return nil
 	}
-	bucket, err := tx.CreateBucketIfNotExists(bucketAudit) // the first databases have none
+	bucket, err := tx.CreateBucketIfNotExists(name)
 	if err != nil {
 		return err
 	}
 	bucket.FillPercent = 0.95
-	for _, a := range b.Audit {
-		if a.Seq, err = bucket.NextSequence(); err != nil {
+	for _, row := range rows {
+		seq, err := bucket.NextSequence()
+		if err != nil {
 			return err
 		}
-		if err := putJSON(bucket, seqKey(a.Seq), a); err != nil {
+		number(&row, seq)
+		if err := putJSON(bucket, seqKey(seq), row); err != nil {
 			return err
 		}
 	}

@@ -338,6 +338,7 @@ func TestPrune(t *testing.T) {
 	commit(t, s, monitor.Batch{
 		States:      []monitor.RecordState{{ID: spf}},
 		Audit:       []monitor.Audit{{At: old, Action: "add"}, {At: recent, Action: "accept"}},
+		Notices:     []monitor.Notice{{At: old}, {At: recent, About: []monitor.NoticeAbout{{Domain: "a.test", Record: "spf"}}}},
 		Transitions: []monitor.Transition{{ID: spf, Transition: judge.Transition{At: old}}, {ID: spf, Transition: judge.Transition{At: recent}}},
 		Intervals: []monitor.Interval{
 			{ID: spf, Source: "one", From: old, Set: txt("1")}, {ID: spf, Source: "one", From: old.Add(time.Hour), Set: txt("2")},
@@ -348,7 +349,7 @@ func TestPrune(t *testing.T) {
 		Sweep:     &monitor.SweepSummary{Started: recent},
 	})
 	p, err := s.Prune(ctx, Retention{History: 24 * time.Hour, Sweeps: 24 * time.Hour}, day)
-	if want := (Pruned{Transitions: 1, Intervals: 2, Incidents: 1, Sweeps: 10, Audit: 1, Contents: 1}); err != nil || p != want {
+	if want := (Pruned{Transitions: 1, Intervals: 2, Incidents: 1, Sweeps: 10, Audit: 1, Notices: 1, Contents: 1}); err != nil || p != want {
 		t.Errorf("%+v, %v; want %+v", p, err, want)
 	}
 	left, err := s.Intervals(ctx, Query{})
@@ -363,6 +364,33 @@ func TestPrune(t *testing.T) {
 	}
 	if ts, err := s.Transitions(ctx, Query{Domain: "a.test"}); err != nil || len(ts) != 1 {
 		t.Errorf("%d transitions left, %v", len(ts), err)
+	}
+	for q, want := range map[Query]int{{}: 1, {Domain: "a.test", Record: "spf"}: 1, {Domain: "a.test", Record: "mx"}: 0, {Until: recent}: 0} {
+		if ns, err := s.Notices(ctx, q); err != nil || len(ns) != want {
+			t.Errorf("%+v: %d notices, %v; want %d", q, len(ns), err, want)
+		}
+	}
+}
+
+// TestAnswersThatLasted asks for a window of time and what was known when it began.
+func TestAnswersThatLasted(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	hour := func(n int) time.Time { return day.Add(time.Duration(n) * time.Hour) }
+	var b monitor.Batch
+	for source, begins := range map[string][]int{"long": {-9}, "changed": {-9, -3, 1, 5}, "sharp": {-2, 0}, "later": {2}, "too late": {4}} {
+		for _, n := range begins {
+			b.Intervals = append(b.Intervals, monitor.Interval{ID: id("a.test", "spf"), Source: source, From: hour(n), Set: txt(fmt.Sprint(n))})
+		}
+	}
+	b.Intervals = append(b.Intervals, monitor.Interval{ID: id("z.test", "spf"), Source: "last", From: hour(-1), Set: txt("-1")})
+	commit(t, s, b)
+	got, err := s.Intervals(ctx, Query{Since: hour(0), Until: hour(4), Lasting: true})
+	var lines []string
+	for _, iv := range got {
+		lines = append(lines, iv.Source+" "+iv.Set.Lines()[0])
+	}
+	if want := []string{"changed -3", "changed 1", "later 2", "long -9", "sharp 0", "last -1"}; err != nil || !slices.Equal(lines, want) {
+		t.Errorf("%q, %v; want %q", lines, err, want)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"maildrift/alert"
 	"maildrift/monitor"
 	"maildrift/monitor/config"
+	"maildrift/monitor/health"
 	"maildrift/monitor/hygiene"
 	"maildrift/monitor/metrics"
 	"maildrift/monitor/resolve"
@@ -47,6 +48,9 @@ type daemon struct {
 	engine   *monitor.Engine
 	metrics  *metrics.Metrics
 	heart    *heart
+	health   *health.Recorder
+	notices  chan monitor.Notice
+	stopping chan struct{}
 	handler  http.Handler
 	listener net.Listener
 	// reloading admits one reload at a time. mu guards cfg.
@@ -60,7 +64,7 @@ type daemon struct {
 // newDaemon opens and wires everything, in the order in which one needs the other. Nothing
 // runs yet. On an error what was opened is closed again.
 func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *slog.Logger) (*daemon, error) {
-	d := &daemon{flags: flags, log: log, cfg: cfg, heart: &heart{}}
+	d := &daemon{flags: flags, log: log, cfg: cfg, heart: &heart{}, health: health.New(nil), notices: make(chan monitor.Notice, noticesWaiting), stopping: make(chan struct{})}
 	if err := d.open(ctx); err != nil {
 		d.close()
 		return nil, err
@@ -92,7 +96,7 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	d.heart.deliverable = d.alerts.Undeliverable
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
-		Asker: mortalAsker{d.network}, Authorities: d.network, Journal: mortalJournal{d.store}, Logger: d.log, Meter: d.metrics, Heart: d.heart,
+		Asker: mortalAsker{d.network}, Authorities: d.network, Journal: mortalJournal{d.store}, Logger: d.log, Meter: meter{d.metrics, d.health}, Heart: d.heart,
 		Surveyor: d.network, Explainer: d.network,
 		Notifier: mortalNotifier{alert.NewNotifier(d.alerts, alertWords(cfg), time.Now())},
 	}, memory, settings(cfg), cfg.Domains)
@@ -130,7 +134,7 @@ func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (er
 	d.handler, err = web.New(web.Options{
 		Engine: d.engine, History: kept{d.store}, Version: version, Started: time.Now(), Logger: d.log,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(), TryAlert: d.tryAlert,
-		Reload: d.reload, Ready: d.ready, AllowedHosts: d.hosts(),
+		Health: d.health.Report, Receivers: d.receivers, Reload: d.reload, Stopping: d.stopping, Ready: d.ready, AllowedHosts: d.hosts(),
 	})
 	if err != nil {
 		return err
@@ -166,6 +170,11 @@ func (k kept) Transitions(ctx context.Context, q web.Query) ([]monitor.Transitio
 // Intervals implements web.History.
 func (k kept) Intervals(ctx context.Context, q web.Query) ([]monitor.Interval, error) {
 	return k.Store.Intervals(ctx, store.Query(q))
+}
+
+// Notices implements web.History.
+func (k kept) Notices(ctx context.Context, q web.Query) ([]monitor.Notice, error) {
+	return k.Store.Notices(ctx, store.Query(q))
 }
 
 // Sweeps implements web.History.
@@ -211,6 +220,7 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 	g.Go(func() error { return d.alerts.Run(ctx) })
 	g.Go(func() error { return d.engine.Run(ctx) })
 	g.Go(func() error { d.keepPruning(ctx); return nil })
+	g.Go(func() error { d.keepNotices(ctx); return nil })
 	g.Go(func() error { d.keepReloading(ctx, hangup); return nil })
 	g.Go(func() error {
 		if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -223,6 +233,7 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 		if d.onStop != nil {
 			d.onStop()
 		}
+		close(d.stopping)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 		defer cancel()
 		if err := server.Shutdown(grace); err != nil {

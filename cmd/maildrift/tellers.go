@@ -37,7 +37,7 @@ func newTeller(d *daemon, dir string, registry *prometheus.Registry) (teller, er
 	if err != nil {
 		return nil, err
 	}
-	o := alert.Options{Dir: dir, ExternalURL: d.cfg.ExternalURL + "/alertmanager", Logger: d.log}
+	o := alert.Options{Dir: dir, ExternalURL: d.cfg.ExternalURL + "/alertmanager", Logger: d.log, Told: d.noted}
 	if registry != nil {
 		o.Registerer = registry
 	}

@@ -41,6 +41,8 @@ func (s *site) api() error {
 	s.plannedOperations(api)
 	s.importOperations(api)
 	s.historyOperations(api)
+	s.timelineOperations(api)
+	s.eventOperations(api)
 	s.presetOperations(api)
 	document, err := json.Marshal(api.OpenAPI())
 	if err != nil {

@@ -47,6 +47,11 @@ func (s *site) historyOperations(api huma.API) {
 			rows, more, err := ask(ctx, s, in, s.History.Audit, func(a monitor.Audit) time.Time { return a.At })
 			return &answer[wire.Audits]{wire.Audits{Audit: each(rows, wire.AuditOf), More: more}}, err
 		})
+	huma.Register(api, operation(http.MethodGet, "/notices", "list-notices", "What receivers of alerts were told, and what they answered", 422),
+		func(ctx context.Context, in *historyInput) (*answer[wire.Notices], error) {
+			rows, more, err := ask(ctx, s, in, s.History.Notices, func(n monitor.Notice) time.Time { return n.At })
+			return &answer[wire.Notices]{wire.Notices{Notices: each(rows, wire.NoticeOf), More: more}}, err
+		})
 	huma.Register(api, operation(http.MethodGet, "/sweeps", "list-sweeps", "Sweeps in numbers", 422),
 		func(ctx context.Context, in *sweepsInput) (*answer[wire.Sweeps], error) {
 			rows, more, err := ask(ctx, s, &historyInput{Since: in.Since, Until: in.Until, Order: in.Order, Limit: in.Limit}, s.History.Sweeps, func(w monitor.SweepSummary) time.Time { return w.Started })

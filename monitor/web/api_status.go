@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"maildrift/monitor/health"
 	"maildrift/monitor/web/wire"
 )
 
@@ -28,6 +29,14 @@ func (s *site) statusOperations(api huma.API) {
 				out.Resolvers = append(out.Resolvers, wire.ResolverOf(source, snap.Self))
 			}
 			return &answer[wire.Resolvers]{out}, nil
+		})
+	huma.Register(api, operation(http.MethodGet, "/resolvers/health", "get-resolver-health", "How resolvers have answered within the last day"),
+		func(context.Context, *struct{}) (*answer[wire.Health], error) {
+			return &answer[wire.Health]{wire.Health{Sources: append([]health.Source{}, s.Health()...)}}, nil
+		})
+	huma.Register(api, operation(http.MethodGet, "/receivers", "list-receivers", "How those fare who are told of alerts"),
+		func(context.Context, *struct{}) (*answer[wire.Receivers], error) {
+			return &answer[wire.Receivers]{wire.Receivers{Receivers: append([]wire.Receiver{}, s.Receivers()...)}}, nil
 		})
 	huma.Register(api, operation(http.MethodGet, "/alerts", "list-alerts", "Open incidents, the oldest first"),
 		func(context.Context, *struct{}) (*answer[wire.Incidents], error) {

@@ -71,6 +71,8 @@ type fakeEngine struct {
 	mu    sync.Mutex
 	snap  *monitor.Snapshot
 	calls []string
+	// changed is closed by the next change; nil while nobody waits.
+	changed chan struct{}
 	// fail, if set, is what every change answers.
 	fail error
 	// checking, if set, runs within CheckNow.
@@ -160,10 +162,24 @@ func addDomain(s *monitor.Snapshot, added ...*monitor.Domain) {
 	}
 }
 
+// Changed implements web.Engine.
+func (e *fakeEngine) Changed() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.changed == nil {
+		e.changed = make(chan struct{})
+	}
+	return e.changed
+}
+
 // change makes a new snapshot, as an engine does.
 func (e *fakeEngine) change(how func(s *monitor.Snapshot)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.changed != nil {
+		close(e.changed)
+		e.changed = nil
+	}
 	next := *e.snap
 	next.Generation++
 	how(&next)
@@ -372,6 +388,7 @@ type fakeHistory struct {
 	intervals   []monitor.Interval
 	sweeps      []monitor.SweepSummary
 	audit       []monitor.Audit
+	notices     []monitor.Notice
 	backup      []byte
 	// failAfter makes Backup fail after so many bytes; negative means never. fail fails all else.
 	failAfter int
@@ -410,6 +427,12 @@ func (h *fakeHistory) Audit(_ context.Context, q web.Query) ([]monitor.Audit, er
 
 func (h *fakeHistory) Intervals(_ context.Context, q web.Query) ([]monitor.Interval, error) {
 	return selected(h.intervals, q, func(i monitor.Interval) time.Time { return i.From }, func(i monitor.Interval) monitor.RecordID { return i.ID }), h.fail
+}
+
+func (h *fakeHistory) Notices(_ context.Context, q web.Query) ([]monitor.Notice, error) {
+	return selected(h.notices, q, func(n monitor.Notice) time.Time { return n.At }, func(n monitor.Notice) monitor.RecordID {
+		return monitor.RecordID{Domain: n.About[0].Domain, Key: n.About[0].Record}
+	}), h.fail
 }
 
 func (h *fakeHistory) Sweeps(_ context.Context, q web.Query) ([]monitor.SweepSummary, error) {

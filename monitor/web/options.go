@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"maildrift/monitor"
+	"maildrift/monitor/health"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web/wire"
 )
@@ -17,6 +18,8 @@ import (
 type Engine interface {
 	// Snapshot gives the current state, which is shared and read-only.
 	Snapshot() *monitor.Snapshot
+	// Changed gives a channel that is closed when the state changes next.
+	Changed() <-chan struct{}
 	// AddAll registers all domains or none: *monitor.FieldError, monitor.ErrExists.
 	AddAll(ctx context.Context, specs []monitor.Spec, by string) ([]*monitor.Domain, error)
 	// Remove forgets a domain: monitor.ErrNotFound, monitor.ErrReadOnly, monitor.ErrHasSenders.
@@ -59,6 +62,8 @@ type Query struct {
 	Limit int
 	// Newest says that the newest come first and that the limit cuts the oldest.
 	Newest bool
+	// Lasting, for answers, also gives those that began before Since and lasted until then.
+	Lasting bool
 }
 
 // History is what was kept. A store is one, adapted to Query.
@@ -68,6 +73,8 @@ type History interface {
 	Sweeps(ctx context.Context, q Query) ([]monitor.SweepSummary, error)
 	// Audit gives what people did.
 	Audit(ctx context.Context, q Query) ([]monitor.Audit, error)
+	// Notices gives what receivers were told.
+	Notices(ctx context.Context, q Query) ([]monitor.Notice, error)
 	// Backup writes a copy of the whole database and gives its size in bytes.
 	Backup(ctx context.Context, w io.Writer) (int64, error)
 }
@@ -85,9 +92,14 @@ type Options struct {
 	// TryAlert sends a test of that severity to a receiver, or without one where the routes lead, and says what each
 	// integration answers; a *monitor.FieldError for a receiver that does not exist. Without it the operation does not exist.
 	TryAlert func(ctx context.Context, receiver, severity string) ([]wire.Trial, error)
+	// Health says how resolvers have answered lately, Receivers how those fare who are told of alerts. Nil: nobody knows.
+	Health    func() []health.Source
+	Receivers func() []wire.Receiver
 	// Reload reads the configuration again, all of it or, with an error, nothing.
 	// Without it POST /-/reload does not exist.
 	Reload func(ctx context.Context) error
+	// Stopping is closed when the daemon stops: streams end then. Nil: never.
+	Stopping <-chan struct{}
 	// Version and Started are shown.
 	Version string
 	Started time.Time
@@ -111,6 +123,12 @@ func (o *Options) complete() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Health == nil {
+		o.Health = func() []health.Source { return nil }
+	}
+	if o.Receivers == nil {
+		o.Receivers = func() []wire.Receiver { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -10,6 +10,8 @@ type site struct {
 	Options
 	mux   *http.ServeMux
 	index indexer
+	// streams holds a token for each stream of events that is open.
+	streams chan struct{}
 }
 
 // New makes the handler of everything. It returns an error only for Options that lack
@@ -18,7 +20,7 @@ func New(o Options) (http.Handler, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	s := &site{Options: o, mux: http.NewServeMux(), index: indexer{engine: o.Engine}}
+	s := &site{Options: o, mux: http.NewServeMux(), index: indexer{engine: o.Engine}, streams: make(chan struct{}, streamsAtMost)}
 	s.operations()
 	if err := s.api(); err != nil {
 		return nil, err
@@ -26,7 +28,7 @@ func New(o Options) (http.Handler, error) {
 	if err := s.pages(); err != nil {
 		return nil, err
 	}
-	return s.guarded(http.HandlerFunc(s.route)), nil
+	return s.guarded(etagged(http.HandlerFunc(s.route))), nil
 }
 
 // route serves a request, and says what is wrong with it as a problem where the API

@@ -83,6 +83,8 @@ type Domain struct {
 	// operator that sees it otherwise.
 	Outlook   *Outlook                    `json:"outlook,omitempty" doc:"What receivers make of the domain's mail"`
 	OutlookBy map[string][]verdict.Ruling `json:"outlook_by,omitempty" doc:"What receivers do behind operators that see other records than most"`
+	// Explained is why.
+	Explained *Explained `json:"explained,omitempty" doc:"What receivers find when they follow the records"`
 	// Upkeep is what the domain's mail stands on that is not as it should be, as it was found at LookedAt.
 	Upkeep   []Risk    `json:"upkeep,omitempty" doc:"What the domain's mail stands on that is not as it should be"`
 	LookedAt time.Time `json:"upkeep_at,omitzero" doc:"When that was looked at"`
@@ -146,7 +148,7 @@ func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
 	out := Domain{Summary: SummaryOf(snap, d), Spec: d.Spec, Records: []Record{}}
 	for _, r := range d.Records {
 		id := monitor.RecordID{Domain: d.Name, Key: r.Key}
-		out.Records = append(out.Records, recordOf(r, snap.States[id], snap.Votes[id]))
+		out.Records = append(out.Records, recordOf(r, snap.States[id], snap.Votes[id], snap.OverdueAfter))
 	}
 	if d.Shared != nil {
 		out.Shared = &Shared{Domains: d.Shared.Count, Examples: d.Shared.Examples}
@@ -165,6 +167,7 @@ func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
 			out.OutlookBy[string(op)] = v.Rulings
 		}
 	}
+	out.Explained = explainedOf(d, snap.Explain(d))
 	out.Advice = advice.Registration(d, snap.Domains, snap.States)
 	return out
 }
@@ -189,6 +192,8 @@ type Record struct {
 	Since    time.Time     `json:"since,omitzero"`
 	// VerifiedAt is when its baseline was captured; BlindSince since when too little is heard.
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	// OverdueAt is when somebody is told if it is not verified until then.
+	OverdueAt  time.Time `json:"overdue_at,omitzero" doc:"When somebody is told that it is still not there; absent once it was verified"`
 	BlindSince time.Time `json:"blind_since,omitzero"`
 	// Baseline is what was verified, Seen what is there instead.
 	Baseline *Data `json:"baseline,omitempty" doc:"What was verified"`
@@ -207,7 +212,7 @@ type Record struct {
 	Change *PlannedChange `json:"change,omitempty" doc:"An announced change, beside which the baseline holds"`
 }
 
-func recordOf(r monitor.Record, s *monitor.RecordState, votes []monitor.SourceVote) Record {
+func recordOf(r monitor.Record, s *monitor.RecordState, votes []monitor.SourceVote, overdueAfter time.Duration) Record {
 	out := Record{
 		Key: r.Key, Name: r.Name, Type: r.Kind.Type(), Kind: r.Kind, Match: r.Match, Purpose: r.Purpose,
 		Want: r.Want, Alternatives: r.Alternatives, Publish: r.Publish,
@@ -218,6 +223,9 @@ func recordOf(r monitor.Record, s *monitor.RecordState, votes []monitor.SourceVo
 	}
 	out.Standing, out.Phase, out.Verdict, out.Stage = StandingOf(s), s.Phase, s.Verdict, s.Stage
 	out.Since, out.VerifiedAt, out.BlindSince = s.Since.UTC(), s.VerifiedAt.UTC(), s.BlindSince.UTC()
+	if s.Phase == judge.Pending && overdueAfter > 0 {
+		out.OverdueAt = s.Registered.Add(overdueAfter).UTC()
+	}
 	out.Baseline, out.Seen, out.Finding = DataOf(s.Baseline), DataOf(s.Seen), findingOf(s.Finding)
 	out.Deadline, out.LastDeadline = s.Deadline.UTC(), s.LastDeadline.UTC()
 	if s.Suspicion.Sightings > 0 {

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/health"
+	"maildrift/monitor/metrics"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/web/wire"
+)
+
+const (
+	// noticesWaiting is how many messages may wait to be written down; a message more is not.
+	noticesWaiting = 1000
+	// noticeWithin bounds the last write of a daemon that stops.
+	noticeWithin = 2 * time.Second
+)
+
+// noted hands a message to whoever writes it down. Telling people must never wait for that.
+func (d *daemon) noted(n monitor.Notice) {
+	select {
+	case d.notices <- n:
+	default:
+		d.log.Warn("what a receiver was told is not written down: too much waits", "receiver", n.Receiver)
+	}
+}
+
+// keepNotices writes down what receivers were told, what has come together in one transaction.
+func (d *daemon) keepNotices(ctx context.Context) {
+	for {
+		var b monitor.Batch
+		select {
+		case n := <-d.notices:
+			b.Notices = append(b.Notices, n)
+		case <-ctx.Done():
+		}
+		for len(d.notices) > 0 {
+			b.Notices = append(b.Notices, <-d.notices)
+		}
+		if len(b.Notices) > 0 {
+			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), noticeWithin)
+			if err := d.store.Commit(within, b); err != nil {
+				d.log.Error("what receivers were told is not written down", "messages", len(b.Notices), "err", err)
+			}
+			cancel()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// receivers says how those fare who are told of alerts.
+func (d *daemon) receivers() []wire.Receiver {
+	now := time.Now()
+	var out []wire.Receiver
+	for _, x := range d.alerts.Deliveries() {
+		r := wire.Receiver{
+			Receiver: x.Receiver, Integration: x.Integration, LastSuccess: x.LastSuccess.UTC(), LastAttempt: x.LastAttempt.UTC(), LastError: x.LastError,
+		}
+		if x.FailingFor(now) > 0 {
+			r.FailingSince = x.FailingSince.UTC()
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// meter tells the metrics what happens, and the health of resolvers too.
+type meter struct {
+	*metrics.Metrics
+	health *health.Recorder
+}
+
+// Observed implements monitor.Meter.
+func (m meter) Observed(o resolve.Observation) {
+	m.Metrics.Observed(o)
+	m.health.Observed(o)
+}

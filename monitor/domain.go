@@ -3,8 +3,10 @@ package monitor
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"maildrift/monitor/mailrec"
@@ -56,6 +58,20 @@ type ExpectSpec struct {
 	Value StringList `yaml:"value" json:"value,omitempty" doc:"Wanted records, one an entry"`
 	// AllowInvalid captures a record even if receivers cannot use it.
 	AllowInvalid bool `yaml:"allow_invalid" json:"allow_invalid,omitempty" doc:"Capture a record even if receivers cannot use it"`
+}
+
+// ParseExpect reads an expectation in one line: KIND[@HOST][=VALUE]. Without a value what is published is taken.
+func ParseExpect(text string) (ExpectSpec, error) {
+	what, value, hasValue := strings.Cut(text, "=")
+	kind, host, _ := strings.Cut(what, "@")
+	e := ExpectSpec{Host: host}
+	if err := e.Kind.UnmarshalText([]byte(kind)); err != nil {
+		return e, fmt.Errorf("%q: %w; write KIND[@HOST][=VALUE]", text, err)
+	}
+	if hasValue {
+		e.Value = StringList{value}
+	}
+	return e, nil
 }
 
 // StringList is a list of strings that may be written as one string.

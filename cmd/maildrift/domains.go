@@ -78,27 +78,13 @@ is published when the record is verified is what must stay.`,
 func (f *addFlags) spec(domain string) (monitor.Spec, error) {
 	spec := monitor.Spec{Domain: domain, Service: f.service, Params: f.params, Labels: f.labels, Schedule: f.schedule, Note: f.note, Senders: f.senders}
 	for _, text := range f.expect {
-		e, err := parseExpect(text)
+		e, err := monitor.ParseExpect(text)
 		if err != nil {
-			return spec, err
+			return spec, fmt.Errorf("--expect: %w", err)
 		}
 		spec.Expect = append(spec.Expect, e)
 	}
 	return spec, nil
-}
-
-// parseExpect reads KIND[@HOST][=VALUE].
-func parseExpect(text string) (monitor.ExpectSpec, error) {
-	what, value, hasValue := strings.Cut(text, "=")
-	kind, host, _ := strings.Cut(what, "@")
-	e := monitor.ExpectSpec{Host: host}
-	if err := e.Kind.UnmarshalText([]byte(kind)); err != nil {
-		return e, fmt.Errorf("--expect %q: %w", text, err)
-	}
-	if hasValue {
-		e.Value = monitor.StringList{value}
-	}
-	return e, nil
 }
 
 func newDomainsList(r *remote) *cobra.Command {

@@ -22,6 +22,7 @@ type listInput struct {
 	Standing string `query:"standing" enum:"holding,pending,blind,overdue,disagreeing,drifted,missing" doc:"Only domains whose worst record stands so"`
 	Service  string `query:"service" doc:"Only domains of this mail service"`
 	Schedule string `query:"schedule" doc:"Only domains of this schedule group"`
+	Label    string `query:"label" doc:"Only domains with this label: name=value, or a name alone"`
 	Cursor   string `query:"cursor" doc:"The next of the page before"`
 	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most domains to give"`
 }
@@ -76,7 +77,7 @@ func (s *site) domainOperations(api huma.API) {
 }
 
 func (s *site) listDomains(_ context.Context, in *listInput) (*answer[wire.Page], error) {
-	f := filter{text: in.Text, standing: in.Standing, service: in.Service, schedule: in.Schedule}
+	f := filter{text: in.Text, standing: in.Standing, service: in.Service, schedule: in.Schedule, label: in.Label}
 	return &answer[wire.Page]{s.index.current().list(f, in.Cursor, in.Limit)}, nil
 }
 

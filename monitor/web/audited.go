@@ -71,7 +71,7 @@ func silenceEntry(body []byte) monitor.Audit {
 	var what []string
 	for _, m := range p.Matchers {
 		equal := m.IsEqual == nil || *m.IsEqual
-		op := map[[2]bool]string{{true, false}: "=", {false, false}: "!=", {true, true}: "=~", {false, true}: "!~"}[[2]bool{equal, m.IsRegex}]
+		op := matchOperator(equal, m.IsRegex)
 		what = append(what, fmt.Sprintf("%s%s%q", m.Name, op, m.Value))
 		if op != "=" {
 			continue
@@ -87,6 +87,11 @@ func silenceEntry(body []byte) monitor.Audit {
 	}
 	out.Detail = strings.Join(what, " ") + " until " + p.EndsAt
 	return out
+}
+
+// matchOperator is how a matcher is written.
+func matchOperator(equal, regex bool) string {
+	return map[[2]bool]string{{true, false}: "=", {false, false}: "!=", {true, true}: "=~", {false, true}: "!~"}[[2]bool{equal, regex}]
 }
 
 // statusSeen remembers the status of a response.

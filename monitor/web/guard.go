@@ -15,9 +15,10 @@ import (
 // it.
 const maxBody = 17 << 20
 
-// policy lets pages load their style sheet and icon and send their search form
-// home, and nothing else.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// policy lets pages load their own style sheets, scripts and icon, ask the API and send their forms home, and nothing
+// else. What stands in a page itself never runs.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; " +
+	"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types maildrift"
 
 // guarded puts in front of everything what every request must pass.
 func (s *site) guarded(next http.Handler) http.Handler {

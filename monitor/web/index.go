@@ -10,6 +10,9 @@ import (
 	"maildrift/monitor/web/wire"
 )
 
+// labelsListed bounds how many labels are offered to choose from.
+const labelsListed = 200
+
 // indexer keeps what follows from the last snapshot, so that it is worked out once for
 // all who look at the same one.
 type indexer struct {
@@ -37,6 +40,8 @@ type index struct {
 	domainsBy, recordsBy map[string]int
 	records              int
 	services, schedules  []string
+	// labels are those that domains have, as name=value; some of them, if there are very many.
+	labels []string
 }
 
 func newIndex(snap *monitor.Snapshot) *index {
@@ -45,7 +50,7 @@ func newIndex(snap *monitor.Snapshot) *index {
 		x.domainsBy[s.String()], x.recordsBy[s.String()] = 0, 0
 	}
 	domains, records := make([]int, len(wire.Standings())), make([]int, len(wire.Standings()))
-	services, schedules := map[string]bool{}, map[string]bool{}
+	services, schedules, labels := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, d := range snap.Domains {
 		worst := wire.Holding
 		for _, r := range d.Records {
@@ -61,11 +66,16 @@ func newIndex(snap *monitor.Snapshot) *index {
 		domains[worst]++
 		x.standing = append(x.standing, worst)
 		services[d.Service()], schedules[d.Schedule()] = true, true
+		for name, value := range d.Spec.Labels {
+			if len(labels) < labelsListed {
+				labels[name+"="+value] = true
+			}
+		}
 	}
 	for _, s := range wire.Standings() {
 		x.domainsBy[s.String()], x.recordsBy[s.String()] = domains[s], records[s]
 	}
-	x.services, x.schedules = sortedKeys(services), sortedKeys(schedules)
+	x.services, x.schedules, x.labels = sortedKeys(services), sortedKeys(schedules), sortedKeys(labels)
 	return x
 }
 
@@ -88,13 +98,22 @@ type filter struct {
 	text              string
 	standing          string
 	service, schedule string
+	// label is name=value, or a name alone.
+	label string
 }
 
 func (f filter) matches(d *monitor.Domain, s wire.Standing) bool {
 	return (f.standing == "" || f.standing == s.String()) &&
 		(f.service == "" || f.service == d.Service()) &&
 		(f.schedule == "" || f.schedule == d.Schedule()) &&
+		(f.label == "" || f.labelled(d)) &&
 		(f.text == "" || f.foundIn(d))
+}
+
+func (f filter) labelled(d *monitor.Domain) bool {
+	name, value, exact := strings.Cut(f.label, "=")
+	has, ok := d.Spec.Labels[name]
+	return ok && (!exact || has == value)
 }
 
 func (f filter) foundIn(d *monitor.Domain) bool {

@@ -8,11 +8,9 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"maildrift/monitor/rrset"
-	"maildrift/monitor/web/wire"
 )
 
 //go:embed templates/*.html
@@ -22,6 +20,8 @@ var templateFiles embed.FS
 var staticFiles embed.FS
 
 const (
+	// maxForm bounds what a form may send.
+	maxForm = 1 << 20
 	// domainsOnPage is how many domains the overview lists at once.
 	domainsOnPage = 100
 	// incidentsOnPage is how many incidents it shows, the worst first.
@@ -52,9 +52,19 @@ func (s *site) pages() error {
 	}
 	s.mux.HandleFunc("GET /{$}", show("overview.html", s.overviewPage))
 	s.mux.HandleFunc("GET /domains/{name}", show("domain.html", s.domainPage))
+	s.mux.HandleFunc("GET /resolvers", show("resolvers.html", s.resolversPage))
+	s.mux.HandleFunc("GET /sweeps", show("sweeps.html", s.sweepsPage))
+	s.mux.HandleFunc("GET /alerts", show("alerts.html", s.alertsPage))
+	s.mux.HandleFunc("GET /history", show("history.html", s.historyPage))
+	s.mux.HandleFunc("GET /register", show("register.html", s.registerPage))
+	s.mux.HandleFunc("POST /register", s.register(templates))
+	s.domainActions(templates)
 	s.silencePages(templates)
-	s.mux.HandleFunc("GET /static/{file}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=3600")
+	s.mux.HandleFunc("GET /static/{file...}", func(w http.ResponseWriter, r *http.Request) {
+		// Files change with the program only: asking whether they have costs little, and no page ever meets the script
+		// of another version.
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", `"`+s.Version+`"`)
 		http.ServeFileFS(w, r, static, r.PathValue("file"))
 	})
 	return nil
@@ -77,95 +87,35 @@ func (s *site) showError(w http.ResponseWriter, templates *template.Template, er
 	status, text := http.StatusInternalServerError, "maildrift made a mistake; its log says which"
 	var known huma.StatusError
 	if errors.As(err, &known) {
-		status, text = known.GetStatus(), known.Error()
+		status, text = known.GetStatus(), explained(err)
 	}
-	s.show(w, templates, status, "error.html", errorPage{page{http.StatusText(status), s.Version}, text})
+	s.show(w, templates, status, "error.html", errorPage{s.page(http.StatusText(status), ""), text})
 }
 
 // page is what every page has.
 type page struct {
 	Title   string
 	Version string
+	// Section is the part of the navigation that it belongs to.
+	Section string
 }
+
+func (s *site) page(title, section string) page { return page{title, s.Version, section} }
 
 type errorPage struct {
 	page
 	Text string
 }
 
-// overviewPage is the start page.
-type overviewPage struct {
-	page
-	Status wire.Status
-	// Incidents are the worst; Hidden is how many more there are.
-	Incidents []wire.Incident
-	Hidden    int
-	Standings []wire.Standing
-	Services  []string
-	Schedules []string
-	Query     pageQuery
-	Domains   wire.Page
-}
-
-// pageQuery is what is searched for, as the form sent it.
-type pageQuery struct{ Text, Standing, Service, Schedule, Cursor string }
-
-// Filtered says whether anything narrows the list down.
-func (q pageQuery) Filtered() bool {
-	return q.Text != "" || q.Standing != "" || q.Service != "" || q.Schedule != ""
-}
-
-func (s *site) overviewPage(r *http.Request) (any, error) {
-	v := r.URL.Query()
-	q := pageQuery{Text: v.Get("q"), Standing: v.Get("standing"), Service: v.Get("service"), Schedule: v.Get("schedule"), Cursor: v.Get("cursor")}
-	x := s.index.current()
-	out := overviewPage{
-		page: page{"maildrift", s.Version}, Status: s.status(x), Standings: worstFirst(),
-		Services: x.services, Schedules: x.schedules, Query: q,
-		Domains: x.list(filter{text: q.Text, standing: q.Standing, service: q.Service, schedule: q.Schedule}, q.Cursor, domainsOnPage),
+// explained gives an error with what it says about single fields.
+func explained(err error) string {
+	var problem *huma.ErrorModel
+	if !errors.As(err, &problem) {
+		return err.Error()
 	}
-	open := bySeverity(x.snap.Open)
-	out.Hidden = max(len(open)-incidentsOnPage, 0)
-	for _, i := range open[:len(open)-out.Hidden] {
-		out.Incidents = append(out.Incidents, wire.IncidentOf(i))
+	text := problem.Detail
+	for _, part := range problem.Errors {
+		text += ": " + strings.TrimPrefix(part.Location, "body.") + ": " + part.Message
 	}
-	return out, nil
-}
-
-// domainPage is all about one domain.
-type domainPage struct {
-	page
-	Domain  wire.Domain
-	History []wire.Transition
-	// More says that there is more history than shown.
-	More bool
-}
-
-func (s *site) domainPage(r *http.Request) (any, error) {
-	name, err := rrset.ParseName(r.PathValue("name"))
-	if err != nil {
-		return nil, huma.Error404NotFound(err.Error())
-	}
-	x := s.index.current()
-	d, ok := x.find(name)
-	if !ok {
-		return nil, notRegistered(name)
-	}
-	q := Query{Domain: name, Limit: historyOnPage + 1, Newest: true}
-	history, err := s.History.Transitions(r.Context(), q)
-	if err != nil {
-		return nil, s.problem("read the history of "+string(name), err)
-	}
-	out := domainPage{page: page{string(name), s.Version}, Domain: wire.DomainOf(x.snap, d), More: len(history) > historyOnPage}
-	out.History = each(history[:min(len(history), historyOnPage)], wire.TransitionOf)
-	return out, nil
-}
-
-// worstFirst gives the standings in the order in which people want to know them.
-func worstFirst() []wire.Standing {
-	all := wire.Standings()
-	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
-		all[i], all[j] = all[j], all[i]
-	}
-	return all
+	return text
 }

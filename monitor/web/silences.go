@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +46,7 @@ func (s *site) silencePages(templates *template.Template) {
 	s.mux.HandleFunc("GET /silences/new", func(w http.ResponseWriter, r *http.Request) {
 		s.show(w, templates, http.StatusOK, "silence.html", s.silenceForm(r.URL.Query()))
 	})
+	s.mux.HandleFunc("POST /silences/{id}/expire", s.expireSilence(templates))
 	s.mux.HandleFunc("POST /silences", func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
 			s.showError(w, templates, huma.Error400BadRequest("the form cannot be read"))
@@ -55,7 +59,7 @@ func (s *site) silencePages(templates *template.Template) {
 }
 
 func (s *site) silenceForm(v url.Values) silenceForm {
-	f := silenceForm{page: page{"Silence an alert", s.Version}, By: v.Get("by"), Why: v.Get("why")}
+	f := silenceForm{page: s.page("Silence an alert", "alerts"), By: v.Get("by"), Why: v.Get("why")}
 	for _, name := range silenceLabels {
 		f.Matchers = append(f.Matchers, silenceMatcher{name, v.Get(name)})
 	}
@@ -123,3 +127,81 @@ type inner struct {
 func (i *inner) Header() http.Header         { return i.header }
 func (i *inner) WriteHeader(status int)      { i.status = status }
 func (i *inner) Write(b []byte) (int, error) { return i.body.Write(b) }
+
+// silenceView is a silence that lasts or is to come.
+type silenceView struct {
+	ID        string    `json:"id"`
+	CreatedBy string    `json:"createdBy"`
+	Comment   string    `json:"comment"`
+	StartsAt  time.Time `json:"startsAt"`
+	EndsAt    time.Time `json:"endsAt"`
+	Matchers  []struct {
+		Name    string `json:"name"`
+		Value   string `json:"value"`
+		IsRegex bool   `json:"isRegex"`
+		IsEqual *bool  `json:"isEqual"`
+	} `json:"matchers"`
+	Status struct {
+		State string `json:"state"`
+	} `json:"status"`
+}
+
+// What says what it silences.
+func (v silenceView) What() string {
+	var out []string
+	for _, m := range v.Matchers {
+		out = append(out, m.Name+matchOperator(m.IsEqual == nil || *m.IsEqual, m.IsRegex)+m.Value)
+	}
+	return strings.Join(out, ", ")
+}
+
+// silences asks Alertmanager for the silences that are not over.
+func (s *site) silences(r *http.Request) ([]silenceView, error) {
+	if s.Alertmanager == nil {
+		return nil, errors.New("there is no Alertmanager here to silence")
+	}
+	var all []silenceView
+	if err := s.askAlertmanager(r.Context(), http.MethodGet, "/alertmanager/api/v2/silences", &all); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(v silenceView) bool { return v.Status.State == "expired" }), nil
+}
+
+// askAlertmanager makes a request as any other client does, within the process.
+func (s *site) askAlertmanager(ctx context.Context, method, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer := &inner{header: http.Header{}, status: http.StatusOK}
+	s.audited(s.Alertmanager).ServeHTTP(answer, req)
+	if answer.status != http.StatusOK {
+		return fmt.Errorf("Alertmanager answers %d: %s", answer.status, strings.TrimSpace(answer.body.String())) //nolint:staticcheck // a name
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer.body.Bytes(), into); err != nil {
+		return fmt.Errorf("read what Alertmanager answers: %w", err)
+	}
+	return nil
+}
+
+// expireSilence ends a silence before its time.
+func (s *site) expireSilence(templates *template.Template) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.SetPathValue("name", "form.invalid") // it is about no domain
+		f, err := s.readForm(w, r)
+		if err == nil {
+			path := "/alertmanager/api/v2/silence/" + url.PathEscape(r.PathValue("id")) + "?by=" + url.QueryEscape(f.by)
+			if err = s.askAlertmanager(r.Context(), http.MethodDelete, path, nil); err != nil {
+				err = huma.Error422UnprocessableEntity(err.Error())
+			}
+		}
+		if err != nil {
+			s.showError(w, templates, err)
+			return
+		}
+		http.Redirect(w, r, "/alerts?done=expired#silences", http.StatusSeeOther)
+	}
+}

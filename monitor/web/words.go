@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,15 @@ func words(now func() time.Time) template.FuncMap {
 		"took":      func(d time.Duration) string { return d.Round(time.Millisecond).String() },
 		"count":     func(m map[string]int, s wire.Standing) int { return m[s.String()] },
 		"said":      said,
+		"mark":      standMark,
+		"left":      func(t time.Time) string { return left(now(), t) },
+		"spreading": spreading,
+		"marked":    marked,
+		"last":      func(bars []barView) []barView { return bars[max(len(bars)-1, 0):] },
+		"share":     share,
+		"atMost":    atMost,
+		"seconds":   func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) },
+		"chart":     func(id, unit string, columns []string, rows []chartRow) chart { return chart{id, unit, columns, rows} },
 		"one": func(n int, singular, plural string) string {
 			if n == 1 {
 				return "1 " + singular
@@ -40,6 +50,56 @@ func words(now func() time.Time) template.FuncMap {
 			return fmt.Sprintf("%d %s", n, plural)
 		},
 	}
+}
+
+// chart is a table that is also drawn.
+type chart struct {
+	ID, Unit string
+	Columns  []string
+	Rows     []chartRow
+}
+
+// standMark is a stand as one sign.
+func standMark(s judge.Stand) string {
+	switch s {
+	case judge.Good:
+		return "✓"
+	case judge.Differs, judge.Bogus:
+		return "≠"
+	case judge.Absent:
+		return "✗"
+	case judge.Unheard, judge.Abstains:
+	}
+	return "?"
+}
+
+// left says how long it is until then.
+func left(now, t time.Time) string {
+	if !t.After(now) {
+		return "over"
+	}
+	return roughly(t.Sub(now))
+}
+
+// spreading says whether it is worth showing how far a record has come.
+func spreading(r wire.Record) bool {
+	return r.Spread.Operators > 0 && (r.Standing != wire.Holding || r.Stage != judge.NoStage || r.Change != nil || r.Suspicion != nil)
+}
+
+// share is a part in percent.
+func share(part, whole int) string {
+	if whole == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64) + " %"
+}
+
+// atMost is the upper bound of a latency.
+func atMost(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return "≤ " + d.String()
 }
 
 func clock(t time.Time) string {

@@ -76,7 +76,15 @@ func (s *site) act(templates *template.Template, do action) http.HandlerFunc {
 			s.showError(w, templates, err)
 			return
 		}
-		done, err := do(r.Context(), f)
+		var done string
+		if text := f.Get("until"); text != "" {
+			if f.until, err = parseAhead(text, s.Now()); err != nil {
+				err = &monitor.FieldError{Path: "until", Err: err}
+			}
+		}
+		if err == nil {
+			done, err = do(r.Context(), f)
+		}
 		if err == nil {
 			to := "/domains/" + url.PathEscape(string(f.name))
 			if done == "removed" {
@@ -117,20 +125,21 @@ func (s *site) readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 		return form{}, huma.Error404NotFound(err.Error())
 	}
 	v := r.PostForm
-	f := form{name: name, key: v.Get("record"), by: strings.TrimSpace(v.Get("by")), why: strings.TrimSpace(v.Get("why")), Values: v}
-	if f.by != "" {
-		f.by = f.by[:min(len(f.by), mostOfName)]
+	f := form{name: name, key: v.Get("record"), by: v.Get("by"), why: strings.TrimSpace(v.Get("why")), Values: v}
+	f.by = cmp.Or(rememberName(w, r, f.by), "page")
+	return f, nil
+}
+
+// rememberName has the browser remember who uses a form, and gives the name as far as it is taken.
+func rememberName(w http.ResponseWriter, r *http.Request, name string) string {
+	name = strings.TrimSpace(name)
+	name = name[:min(len(name), mostOfName)]
+	if name != "" {
 		http.SetCookie(w, &http.Cookie{
-			Name: nameCookie, Value: url.QueryEscape(f.by), Path: "/", MaxAge: nameLasts, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+			Name: nameCookie, Value: url.QueryEscape(name), Path: "/", MaxAge: nameLasts, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 		})
 	}
-	f.by = cmp.Or(f.by, "page")
-	if text := v.Get("until"); text != "" {
-		if f.until, err = parseAhead(text, s.Now()); err != nil {
-			return form{}, badParameter("until", err)
-		}
-	}
-	return f, nil
+	return name
 }
 
 // rememberedName is who used a form last in this browser.

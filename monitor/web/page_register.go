@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"html/template"
 	"net/http"
@@ -36,7 +37,7 @@ type registerPage struct {
 func (s *site) registerPage(r *http.Request) (any, error) {
 	v := r.URL.Query()
 	out := s.registerForm(v)
-	out.By = rememberedName(r)
+	out.By = cmp.Or(out.By, rememberedName(r))
 	if out.Chosen != nil && strings.TrimSpace(out.Domain) != "" {
 		if err := s.preview(&out, v); err != nil {
 			out.Problem = explained(s.problem("register the domain", err))

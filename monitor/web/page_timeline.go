@@ -56,6 +56,9 @@ func (s *site) timelineOf(r *http.Request, d wire.Domain) (*timelineView, error)
 	if err != nil {
 		return nil, err
 	}
+	if begun := d.Registered; v.Get("since") == "" && begun.After(since) && begun.Before(until) {
+		since = begun // there was nothing before
+	}
 	out := &timelineView{}
 	worst := d.Records[0]
 	for _, rec := range d.Records {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,9 @@ func (s *site) silencePages(templates *template.Template) {
 		return
 	}
 	s.mux.HandleFunc("GET /silences/new", func(w http.ResponseWriter, r *http.Request) {
-		s.show(w, templates, http.StatusOK, "silence.html", s.silenceForm(r.URL.Query()))
+		form := s.silenceForm(r.URL.Query())
+		form.By = cmp.Or(form.By, rememberedName(r))
+		s.show(w, templates, http.StatusOK, "silence.html", form)
 	})
 	s.mux.HandleFunc("POST /silences/{id}/expire", s.expireSilence(templates))
 	s.mux.HandleFunc("POST /silences", func(w http.ResponseWriter, r *http.Request) {
@@ -53,6 +56,7 @@ func (s *site) silencePages(templates *template.Template) {
 			return
 		}
 		form := s.silenceForm(r.PostForm)
+		form.By = rememberName(w, r, form.By)
 		status := s.makeSilence(r.Context(), &form, r.PostForm.Get("lasts"))
 		s.show(w, templates, status, "silence.html", form)
 	})

@@ -22,6 +22,7 @@ func words(now func() time.Time) template.FuncMap {
 		// text makes any string harmless to read: control and bidirectional characters are
 		// escaped, HTML is the template's business.
 		"text":      func(s any) string { return rrset.Printable(fmt.Append(nil, s)) },
+		"field":     field,
 		"clock":     clock,
 		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"ago":       func(t time.Time) string { return ago(now(), t) },
@@ -35,6 +36,7 @@ func words(now func() time.Time) template.FuncMap {
 		"count":     func(m map[string]int, s wire.Standing) int { return m[s.String()] },
 		"said":      said,
 		"mark":      standMark,
+		"past":      func(t time.Time) bool { return t.Before(now()) },
 		"left":      func(t time.Time) string { return left(now(), t) },
 		"spreading": spreading,
 		"marked":    marked,
@@ -50,6 +52,17 @@ func words(now func() time.Time) template.FuncMap {
 			return fmt.Sprintf("%d %s", n, plural)
 		},
 	}
+}
+
+// field gives what a form is filled in with, as it was, but for characters that nobody would type and that could make
+// it look like something else.
+func field(v any) string {
+	return strings.Map(func(r rune) rune {
+		if one := string(r); r != '\n' && rrset.Printable([]byte(one)) != one {
+			return -1
+		}
+		return r
+	}, fmt.Sprint(v))
 }
 
 // chart is a table that is also drawn.

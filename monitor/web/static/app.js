@@ -66,6 +66,13 @@ function readTable(table, wanted) {
   return { names: columns.map((i) => heads[i].textContent), data: rows.length ? rows[0].map((_, i) => rows.map((r) => r[i])) : [] };
 }
 
+// moment writes a time as finely as a span of so many seconds needs it.
+function moment(t, span) {
+  const iso = new Date(t * 1000).toISOString();
+  if (span > 5 * 86400) return iso.slice(0, 10);
+  return span > 86400 ? iso.slice(5, 16).replace("T", " ") : iso.slice(11, span > 600 ? 16 : 19);
+}
+
 function draw(place) {
   const table = document.getElementById(place.dataset.table);
   if (!table || !window.uPlot || place.dataset.drawn) return;
@@ -80,7 +87,7 @@ function draw(place) {
   const plot = new uPlot({
     ...size(),
     scales: { y: { range: (u, min, max) => [0, max > 0 ? max * 1.05 : 1] } },
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [{ ...axis, space: 90, values: (u, ticks) => ticks.map((t) => moment(t, data[0].at(-1) - data[0][0])) }, { ...axis, size: 60 }],
     series: [{ value: (u, v) => (v == null ? "–" : new Date(v * 1000).toISOString().slice(0, 16).replace("T", " ")) },
       ...names.map((label, i) => ({
         label, stroke: colours[i % colours.length], width: 2, spanGaps: true,

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"maildrift/monitor"
+	"maildrift/monitor/health"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/preset"
@@ -384,6 +385,7 @@ func (e *fakeEngine) pauses(name rrset.Name, pauses ...monitor.Pause) error {
 
 // fakeHistory keeps in memory what a store keeps.
 type fakeHistory struct {
+	mu          sync.Mutex // guards transitions
 	transitions []monitor.Transition
 	intervals   []monitor.Interval
 	sweeps      []monitor.SweepSummary
@@ -415,7 +417,15 @@ func selected[T any](rows []T, q web.Query, at func(T) time.Time, id func(T) mon
 	return out[:min(len(out), q.Limit)]
 }
 
+func (h *fakeHistory) add(t monitor.Transition) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.transitions = append(h.transitions, t)
+}
+
 func (h *fakeHistory) Transitions(_ context.Context, q web.Query) ([]monitor.Transition, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return selected(h.transitions, q, func(t monitor.Transition) time.Time { return t.At }, func(t monitor.Transition) monitor.RecordID { return t.ID }), h.fail
 }
 
@@ -479,6 +489,12 @@ func (b *safeBuffer) String() string {
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, engine: newFakeEngine(t), history: newFakeHistory(), log: &safeBuffer{}}
 	w.options = web.Options{
+		Health: func() []health.Source {
+			return []health.Source{{ID: "google", Last: now, Heard: now, Hour: health.Slot{Start: now.Add(-time.Hour), Asked: 60, Evidence: 59, Lost: 1, Median: 20 * time.Millisecond, P99: time.Second}}}
+		},
+		Receivers: func() []wire.Receiver {
+			return []wire.Receiver{{Receiver: "hook", Integration: "webhook[0]", LastSuccess: now.Add(-time.Minute), LastAttempt: now.Add(-time.Minute)}}
+		},
 		Engine: w.engine, History: w.history, Ready: func() error { return nil },
 		Version: "1.2.3", Started: now.Add(-time.Hour), Now: func() time.Time { return now },
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),

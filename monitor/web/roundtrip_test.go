@@ -61,6 +61,16 @@ func TestClientReadsWhatTheServerSays(t *testing.T) {
 	sweeps, err := c.Sweeps(ctx, client.Span{})
 	same(t, "sweeps", sweeps.Sweeps, err, []monitor.SweepSummary{snap.Sweeps["default"]})
 
+	w.history.notices = []monitor.Notice{{At: now.Add(-time.Hour), Receiver: "hook", Firing: 1, About: []monitor.NoticeAbout{{Alert: monitor.AlertDrifted, Domain: "notice.example", Record: "spf"}}}}
+	notices, err := c.Notices(ctx, client.Span{Domain: "notice.example"})
+	same(t, "notices", notices.Notices, err, []wire.Notice{wire.NoticeOf(w.history.notices[0])})
+	timeline, err := c.Timeline(ctx, "notice.example", "spf", "1d", "")
+	same(t, "timeline", []int{len(timeline.Lanes), len(timeline.Contents)}, err, []int{1, 2})
+	health, err := c.ResolverHealth(ctx)
+	same(t, "health", health.Sources[0].Hour.Asked, err, 60)
+	receivers, err := c.Receivers(ctx)
+	same(t, "receivers", receivers, err, w.options.Receivers())
+
 	page, err := c.Page(ctx, client.Filter{Service: "directmail"}, "calm.example", 1)
 	same(t, "page", string(page.Domains[0].Name), err, "notice.example")
 	same(t, "healthy", 0, c.Healthy(ctx), 0)

@@ -148,6 +148,17 @@ func (c *Client) Resolvers(ctx context.Context) ([]wire.Resolver, error) {
 	return out.Resolvers, err
 }
 
+// ResolverHealth says how resolvers have answered within the last day.
+func (c *Client) ResolverHealth(ctx context.Context) (wire.Health, error) {
+	return get[wire.Health](ctx, c, api(http.MethodGet, "resolvers", "health"))
+}
+
+// Receivers says how those fare who are told of alerts.
+func (c *Client) Receivers(ctx context.Context) ([]wire.Receiver, error) {
+	out, err := get[wire.Receivers](ctx, c, api(http.MethodGet, "receivers"))
+	return out.Receivers, err
+}
+
 // Alerts lists the open incidents, the oldest first.
 func (c *Client) Alerts(ctx context.Context) ([]wire.Incident, error) {
 	out, err := get[wire.Incidents](ctx, c, api(http.MethodGet, "alerts"))

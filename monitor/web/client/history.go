@@ -50,6 +50,19 @@ func (c *Client) Audit(ctx context.Context, s Span) (wire.Audits, error) {
 	return get[wire.Audits](ctx, c, s.call("audit"))
 }
 
+// Notices gives what receivers of alerts were told, and what they answered.
+func (c *Client) Notices(ctx context.Context, s Span) (wire.Notices, error) {
+	return get[wire.Notices](ctx, c, s.call("notices"))
+}
+
+// Timeline gives who said what about a record when. Since and until are written as in a Span; empty means the last
+// seven days.
+func (c *Client) Timeline(ctx context.Context, domain, record, since, until string) (wire.Timeline, error) {
+	what := api(http.MethodGet, "domains", domain, "records", record, "timeline")
+	what.query = values("since", since, "until", until)
+	return get[wire.Timeline](ctx, c, what)
+}
+
 // Sweeps gives sweeps in numbers. Domain and Record of the span must be empty.
 func (c *Client) Sweeps(ctx context.Context, s Span) (wire.Sweeps, error) {
 	return get[wire.Sweeps](ctx, c, s.call("sweeps"))

@@ -3,7 +3,7 @@ import { check, run } from "./lib.mjs";
 
 run(async (browser) => {
   await browser.look("/", "fleet");
-  await browser.look("/domains/long.example", "long");
+  await browser.look("/domains/long.example?since=5y", "long");
   const page = await browser.page();
   await page.goto(`${browser.base}/`);
   await page.getByLabel("Search").fill("d99999");

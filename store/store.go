@@ -22,6 +22,7 @@
 //	sweeps       seq                            → JSON of monitor.SweepSummary
 //	self         "self"                         → JSON of monitor.SelfState
 //	audit        seq                            → JSON of monitor.Audit
+//	tokens       name                           → JSON of access.Token
 //	notices      seq                            → JSON of monitor.Notice
 //
 // Sequence numbers order events even if the clock steps back. Transitions carry

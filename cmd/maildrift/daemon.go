@@ -53,6 +53,7 @@ type daemon struct {
 	stopping chan struct{}
 	handler  http.Handler
 	listener net.Listener
+	access   access
 	// reloading admits one reload at a time. mu guards cfg.
 	reloading sync.Mutex
 	mu        sync.Mutex
@@ -74,7 +75,7 @@ func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *
 
 func (d *daemon) open(ctx context.Context) (err error) {
 	cfg := d.cfg
-	if err := web.CheckListen(cfg.Listen, d.flags.allowRemote); err != nil {
+	if d.access, err = accessOf(cfg, d.flags.allowRemote); err != nil {
 		return usageError(err)
 	}
 	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: d.flags.init}); err != nil {
@@ -134,7 +135,8 @@ func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (er
 	d.handler, err = web.New(web.Options{
 		Engine: d.engine, History: kept{d.store}, Version: version, Started: time.Now(), Logger: d.log,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(), TryAlert: d.tryAlert,
-		Health: d.health.Report, Receivers: d.receivers, Reload: d.reload, Stopping: d.stopping, Ready: d.ready, AllowedHosts: d.hosts(),
+		Health: d.health.Report, Receivers: d.receivers, Tokens: d.store, RequireToken: d.access.tokens, UsersChecked: d.access.users,
+		Reload: d.reload, Stopping: d.stopping, Ready: d.ready, AllowedHosts: d.hosts(),
 	})
 	if err != nil {
 		return err
@@ -223,10 +225,7 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 	g.Go(func() error { d.keepNotices(ctx); return nil })
 	g.Go(func() error { d.keepReloading(ctx, hangup); return nil })
 	g.Go(func() error {
-		if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve HTTP: %w", err)
-		}
-		return nil
+		return d.access.serve(server, d.listener, d.log)
 	})
 	g.Go(func() error {
 		<-ctx.Done()
@@ -299,8 +298,8 @@ func (d *daemon) reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if cfg.Listen != d.cfg.Listen || cfg.DataDir != d.cfg.DataDir || cfg.ExternalURL != d.cfg.ExternalURL {
-		return errors.New("listen, external_url and data_dir cannot change while maildrift runs: restart it, or put them back")
+	if cfg.Listen != d.cfg.Listen || cfg.DataDir != d.cfg.DataDir || cfg.ExternalURL != d.cfg.ExternalURL || cfg.Web != d.cfg.Web {
+		return errors.New("listen, external_url, web and data_dir cannot change while maildrift runs: restart it, or put them back")
 	}
 	if err := d.sameTeller(cfg); err != nil {
 		return err

@@ -15,10 +15,11 @@ import (
 )
 
 // remote is the flag that names a running daemon.
-type remote struct{ url string }
+type remote struct{ url, tokenFile string }
 
 func (r *remote) flags(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&r.url, "url", "", "the daemon's address (default $MAILDRIFT_URL, else "+defaultAddr+")")
+	c.PersistentFlags().StringVar(&r.tokenFile, "token-file", "", "file with the token for a daemon that wants one (default: the token in $MAILDRIFT_TOKEN)")
 }
 
 // client makes a client that says who calls.
@@ -27,7 +28,15 @@ func (r *remote) client() (*client.Client, error) {
 	if u, err := user.Current(); err == nil {
 		who = u.Username
 	}
-	c, err := client.New(cmp.Or(r.url, os.Getenv("MAILDRIFT_URL"), defaultAddr), client.Options{By: who})
+	token := os.Getenv("MAILDRIFT_TOKEN")
+	if r.tokenFile != "" {
+		text, err := os.ReadFile(r.tokenFile)
+		if err != nil {
+			return nil, usageError(fmt.Errorf("token: %w", err))
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	c, err := client.New(cmp.Or(r.url, os.Getenv("MAILDRIFT_URL"), defaultAddr), client.Options{By: who, Token: token})
 	if err != nil {
 		return nil, usageError(err)
 	}

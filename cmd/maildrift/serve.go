@@ -41,7 +41,7 @@ configuration again: all of it is taken, or with an error nothing of it.`,
 	c.Flags().StringVar(&f.config, "config", "/etc/maildrift/maildrift.yml", "configuration file")
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "data directory, instead of the configuration's data_dir")
 	c.Flags().StringVar(&f.listen, "listen", "", "address to listen on, instead of the configuration's listen")
-	c.Flags().BoolVar(&f.allowRemote, "allow-remote", false, "listen on addresses other than loopback, although there is no login")
+	c.Flags().BoolVar(&f.allowRemote, "allow-remote", false, "listen on addresses other than loopback without TLS, users or tokens, as behind a reverse proxy that authenticates")
 	c.Flags().BoolVar(&f.init, "init", false, "start with an empty database although one is known to have existed")
 	return c
 }

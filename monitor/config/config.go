@@ -27,7 +27,9 @@ type Config struct {
 	// Listen is the HTTP address, ExternalURL where people reach it.
 	Listen      string
 	ExternalURL string
-	DataDir     string
+	// Web is who may come in there, and how.
+	Web     Web
+	DataDir string
 	// Schedules always has "default".
 	Schedules map[string]Schedule
 	// Sources are all resolvers; Groups name some of them. "default" always exists.
@@ -55,6 +57,14 @@ type Config struct {
 	Log       Log
 	// Warnings say what is allowed but unwise.
 	Warnings []string
+}
+
+// Web is who may come in over HTTP.
+type Web struct {
+	// ConfigFile is a web configuration file as Prometheus' exporters have it, with TLS and users; empty for none.
+	ConfigFile string
+	// RequireToken lets nobody in without a token.
+	RequireToken bool
 }
 
 // Authority is how the zones' own servers are asked.
@@ -131,6 +141,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("<redacted>"), nil }
 type file struct {
 	Listen       string                  `yaml:"listen"`
 	ExternalURL  string                  `yaml:"external_url"`
+	Web          webSpec                 `yaml:"web"`
 	DataDir      string                  `yaml:"data_dir"`
 	Include      []string                `yaml:"include"`
 	Presets      []string                `yaml:"presets"`
@@ -150,6 +161,11 @@ type file struct {
 	Retention    retentionSpec           `yaml:"retention"`
 	Metrics      metricsSpec             `yaml:"metrics"`
 	Log          logSpec                 `yaml:"log"`
+}
+
+type webSpec struct {
+	ConfigFile   string `yaml:"config_file"`
+	RequireToken bool   `yaml:"require_token"`
 }
 
 // included is what an included file may hold.

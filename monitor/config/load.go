@@ -118,6 +118,10 @@ func (l *loader) settings(f file) {
 	if _, _, err := net.SplitHostPort(f.Listen); err != nil {
 		l.at("listen", "%q is not HOST:PORT, for example 127.0.0.1:9853", f.Listen)
 	}
+	c.Web = Web(f.Web)
+	if f.Web.ConfigFile != "" && !filepath.IsAbs(f.Web.ConfigFile) {
+		c.Web.ConfigFile = filepath.Join(filepath.Dir(c.File), f.Web.ConfigFile)
+	}
 	if c.ExternalURL == "" {
 		c.ExternalURL = "http://" + f.Listen
 	} else if u, err := url.Parse(c.ExternalURL); err != nil || u.Host == "" {
@@ -657,8 +661,8 @@ func (l *loader) warn() {
 		l.cfg.Warnings = append(l.cfg.Warnings, "authority.enabled is false: changes are seen only when caches run out, and new records may be cached as absent")
 	}
 	if host, _, err := net.SplitHostPort(l.cfg.Listen); err == nil && host != "localhost" {
-		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
-			l.cfg.Warnings = append(l.cfg.Warnings, fmt.Sprintf("listen is %s, which others can reach, and there is no login: serve refuses it without --allow-remote", l.cfg.Listen))
+		if ip, err := netip.ParseAddr(host); (err != nil || !ip.IsLoopback()) && l.cfg.Web.ConfigFile == "" {
+			l.cfg.Warnings = append(l.cfg.Warnings, fmt.Sprintf("listen is %s, which others can reach, so serve wants web.config_file with TLS or users, or --allow-remote", l.cfg.Listen))
 		}
 	}
 }

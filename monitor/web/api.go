@@ -44,6 +44,7 @@ func (s *site) api() error {
 	s.timelineOperations(api)
 	s.eventOperations(api)
 	s.presetOperations(api)
+	s.tokenOperations(api)
 	document, err := json.Marshal(api.OpenAPI())
 	if err != nil {
 		return fmt.Errorf("describe the API: %w", err)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -100,7 +99,7 @@ func (s *site) domain(name rrset.Name) (*answer[wire.Domain], error) {
 }
 
 func (s *site) addDomain(ctx context.Context, in *addInput) (*addOutput, error) {
-	added, err := s.Engine.AddAll(ctx, []monitor.Spec{in.Body}, cmp.Or(in.By, anonymous))
+	added, err := s.Engine.AddAll(ctx, []monitor.Spec{in.Body}, by(ctx, in.By))
 	if err != nil {
 		return nil, s.problem("register the domain", err)
 	}
@@ -118,7 +117,7 @@ func (s *site) removeDomain(ctx context.Context, in *removeInput) (*struct{}, er
 	if in.Force {
 		remove = s.Engine.ForceRemove
 	}
-	return nil, s.problem("remove the domain", remove(ctx, name, cmp.Or(in.By, anonymous)))
+	return nil, s.problem("remove the domain", remove(ctx, name, by(ctx, in.By)))
 }
 
 func (s *site) setSenders(ctx context.Context, in *sendersInput) (*answer[wire.Domain], error) {
@@ -126,7 +125,7 @@ func (s *site) setSenders(ctx context.Context, in *sendersInput) (*answer[wire.D
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Engine.SetSenders(ctx, name, in.Body.Senders, cmp.Or(in.By, anonymous)); err != nil {
+	if err := s.Engine.SetSenders(ctx, name, in.Body.Senders, by(ctx, in.By)); err != nil {
 		return nil, s.problem("set the sender addresses", err)
 	}
 	return s.domain(name)
@@ -168,7 +167,7 @@ func (s *site) acceptRecord(ctx context.Context, in *acceptInput) (*answer[wire.
 		return nil, err
 	}
 	id := monitor.RecordID{Domain: name, Key: in.Key}
-	if err := s.Engine.Accept(ctx, id, cmp.Or(in.Body.By, anonymous), in.Body.Why); err != nil {
+	if err := s.Engine.Accept(ctx, id, by(ctx, in.Body.By), in.Body.Why); err != nil {
 		return nil, s.problem("accept the record", err)
 	}
 	return s.domain(name)

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,7 +73,7 @@ func (s *site) importDomains(ctx context.Context, in *importInput) (*answer[wire
 	case len(plan.problems) > 0:
 		return nil, importProblem(plan.problems)
 	case len(plan.specs) > 0:
-		if _, err := s.Engine.AddAll(ctx, plan.specs, cmp.Or(in.By, anonymous)); err != nil {
+		if _, err := s.Engine.AddAll(ctx, plan.specs, by(ctx, in.By)); err != nil {
 			return nil, s.problem("import the domains", err)
 		}
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -66,7 +65,7 @@ func (s *site) planned(rawName string, until *string, doing string, do func(name
 	}
 	var at time.Time
 	if until != nil {
-		if at, err = parseAhead(*until, s.Now()); err != nil {
+		if at, err = ParseAhead(*until, s.Now()); err != nil {
 			return nil, badParameter("body.until", err)
 		}
 	}
@@ -80,14 +79,14 @@ func (s *site) announce(ctx context.Context, in *expectInput) (*answer[wire.Doma
 	return s.planned(in.Name, &in.Body.Until, "announce the change", func(name rrset.Name, until time.Time) error {
 		return s.Engine.Announce(ctx, monitor.Announcement{
 			ID: monitor.RecordID{Domain: name, Key: in.Key}, Value: in.Body.Value, Gone: in.Body.Gone, Until: until,
-			Force: in.Body.Force, By: cmp.Or(in.Body.By, anonymous), Why: in.Body.Why,
+			Force: in.Body.Force, By: by(ctx, in.Body.By), Why: in.Body.Why,
 		})
 	})
 }
 
 func (s *site) withdraw(ctx context.Context, in *withdrawInput) (*answer[wire.Domain], error) {
 	return s.planned(in.Name, nil, "withdraw the change", func(name rrset.Name, _ time.Time) error {
-		return s.Engine.Withdraw(ctx, monitor.RecordID{Domain: name, Key: in.Key}, cmp.Or(in.By, anonymous), in.Why)
+		return s.Engine.Withdraw(ctx, monitor.RecordID{Domain: name, Key: in.Key}, by(ctx, in.By), in.Why)
 	})
 }
 
@@ -95,7 +94,7 @@ func (s *site) rotate(ctx context.Context, in *rotateInput) (*answer[wire.Domain
 	return s.planned(in.Name, &in.Body.Until, "rotate the key", func(name rrset.Name, until time.Time) error {
 		_, err := s.Engine.Rotate(ctx, monitor.Rotation{
 			ID: monitor.RecordID{Domain: name, Key: in.Key}, Selector: in.Body.Selector, Value: in.Body.Value, Until: until,
-			By: cmp.Or(in.Body.By, anonymous), Why: in.Body.Why,
+			By: by(ctx, in.Body.By), Why: in.Body.Why,
 		})
 		return err
 	})
@@ -103,12 +102,12 @@ func (s *site) rotate(ctx context.Context, in *rotateInput) (*answer[wire.Domain
 
 func (s *site) pause(ctx context.Context, in *pauseInput) (*answer[wire.Domain], error) {
 	return s.planned(in.Name, &in.Body.Until, "pause the domain", func(name rrset.Name, until time.Time) error {
-		return s.Engine.Pause(ctx, monitor.RecordID{Domain: name, Key: in.Body.Record}, until, cmp.Or(in.Body.By, anonymous), in.Body.Why)
+		return s.Engine.Pause(ctx, monitor.RecordID{Domain: name, Key: in.Body.Record}, until, by(ctx, in.Body.By), in.Body.Why)
 	})
 }
 
 func (s *site) resume(ctx context.Context, in *resumeInput) (*answer[wire.Domain], error) {
 	return s.planned(in.Name, nil, "resume the domain", func(name rrset.Name, _ time.Time) error {
-		return s.Engine.Resume(ctx, monitor.RecordID{Domain: name, Key: in.Record}, cmp.Or(in.By, anonymous), in.Why)
+		return s.Engine.Resume(ctx, monitor.RecordID{Domain: name, Key: in.Record}, by(ctx, in.By), in.Why)
 	})
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,9 +42,10 @@ func (s *site) audited(alertmanager http.Handler) http.Handler {
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			entry = silenceEntry(body)
+			entry.By = by(r.Context(), entry.By)
 		case r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/api/v2/silence/"):
 			id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-			entry = monitor.Audit{Action: "unsilence", By: cmp.Or(r.URL.Query().Get("by"), anonymous), Detail: id}
+			entry = monitor.Audit{Action: "unsilence", By: by(r.Context(), r.URL.Query().Get("by")), Detail: id}
 		default:
 			alertmanager.ServeHTTP(w, r)
 			return
@@ -67,7 +67,7 @@ func silenceEntry(body []byte) monitor.Audit {
 	if json.Unmarshal(body, &p) != nil {
 		return monitor.Audit{} // Alertmanager refuses it
 	}
-	out := monitor.Audit{Action: "silence", By: cmp.Or(p.CreatedBy, anonymous), Why: p.Comment}
+	out := monitor.Audit{Action: "silence", By: p.CreatedBy, Why: p.Comment}
 	var what []string
 	for _, m := range p.Matchers {
 		equal := m.IsEqual == nil || *m.IsEqual

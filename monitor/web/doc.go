@@ -4,7 +4,6 @@
 //
 // The usual sequence is
 //
-//	if err := web.CheckListen(addr, allowRemote); err != nil { ... }
 //	handler, err := web.New(web.Options{Engine: engine, History: store, ...})
 //	server := web.NewServer(addr, handler)
 //
@@ -12,11 +11,11 @@
 // from the code; its JSON is that of package wire, its errors are problems as RFC 9457 has
 // them. Package client speaks it.
 //
-// There is no login yet: whoever reaches the address may do everything. So the address must be a
-// loopback one unless told otherwise, and browsers are kept from being used against it:
-// requests must name a known host (DNS rebinding), what changes something must not come
-// from another site (Fetch Metadata, see http.CrossOriginProtection), pages run no
-// script and load nothing from elsewhere (CSP).
+// Who comes in is decided by tokens with scopes (package access), or by whoever serves the handler; without either
+// whoever reaches the address may do everything, so it should be a loopback one then, and browsers are kept from being
+// used against it: requests must name a known host (DNS rebinding), what changes something must not come from another
+// site (Fetch Metadata, see http.CrossOriginProtection), pages run no script but our own and load nothing from elsewhere
+// (CSP).
 //
 // The handler may be used from any number of goroutines. What it shows comes from the
 // engine's snapshots, so no page waits for a sweep.

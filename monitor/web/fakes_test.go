@@ -465,6 +465,9 @@ type world struct {
 	history *fakeHistory
 	log     *safeBuffer
 	options web.Options
+	// fixed is the handler if it is to be the same for all requests; passed is how far the clock has gone.
+	fixed  http.Handler
+	passed time.Duration
 }
 
 // safeBuffer takes the log from any goroutine.
@@ -496,7 +499,7 @@ func newWorld(t testing.TB) *world {
 			return []wire.Receiver{{Receiver: "hook", Integration: "webhook[0]", LastSuccess: now.Add(-time.Minute), LastAttempt: now.Add(-time.Minute)}}
 		},
 		Engine: w.engine, History: w.history, Ready: func() error { return nil },
-		Version: "1.2.3", Started: now.Add(-time.Hour), Now: func() time.Time { return now },
+		Version: "1.2.3", Started: now.Add(-time.Hour), Now: func() time.Time { return now.Add(w.passed) },
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 		TryAlert: func(_ context.Context, receiver, severity string) ([]wire.Trial, error) {
 			if receiver == "nobody" {
@@ -508,8 +511,14 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// later moves the clock.
+func (w *world) later(d time.Duration) { w.passed += d }
+
 func (w *world) handler() http.Handler {
 	w.t.Helper()
+	if w.fixed != nil {
+		return w.fixed
+	}
 	h, err := web.New(w.options)
 	if err != nil {
 		w.t.Fatal(err)

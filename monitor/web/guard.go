@@ -26,7 +26,7 @@ func (s *site) guarded(next http.Handler) http.Handler {
 	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusForbidden, "this request comes from another site; it may not change anything here")
 	}))
-	next = crossOrigin.Handler(s.boundBody(next))
+	next = crossOrigin.Handler(s.gate.guard(s.boundBody(next)))
 	return s.survivePanics(s.checkHost(secureHeaders(next)))
 }
 

@@ -24,8 +24,12 @@ func ParseMoment(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time: write 2026-01-31T12:00:00Z, 2026-01-31, or how long ago, as in 90m or 7d", s)
 }
 
-// parseAhead reads a point in time to come as people write it: RFC 3339, a date, or in how long ("90m", "7d").
-func parseAhead(s string, now time.Time) (time.Time, error) {
+// ParseAhead reads a point in time to come as people write it: RFC 3339, a date, or in how long ("90m", "7d"). Empty is
+// the zero time.
+func ParseAhead(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t, nil

@@ -98,6 +98,11 @@ type Options struct {
 	// Reload reads the configuration again, all of it or, with an error, nothing.
 	// Without it POST /-/reload does not exist.
 	Reload func(ctx context.Context) error
+	// Tokens keeps the tokens that callers may have; nil for none. RequireToken lets nobody in without one, or a session
+	// that was begun with one; else whoever comes without may do everything. UsersChecked says that a server before the
+	// handler has checked the names and passwords of basic authentication: whoever has one may do everything.
+	Tokens                     Tokens
+	RequireToken, UsersChecked bool
 	// Stopping is closed when the daemon stops: streams end then. Nil: never.
 	Stopping <-chan struct{}
 	// Version and Started are shown.

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"html/template"
@@ -78,7 +77,7 @@ func (s *site) act(templates *template.Template, do action) http.HandlerFunc {
 		}
 		var done string
 		if text := f.Get("until"); text != "" {
-			if f.until, err = parseAhead(text, s.Now()); err != nil {
+			if f.until, err = ParseAhead(text, s.Now()); err != nil {
 				err = &monitor.FieldError{Path: "until", Err: err}
 			}
 		}
@@ -126,7 +125,7 @@ func (s *site) readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	}
 	v := r.PostForm
 	f := form{name: name, key: v.Get("record"), by: v.Get("by"), why: strings.TrimSpace(v.Get("why")), Values: v}
-	f.by = cmp.Or(rememberName(w, r, f.by), "page")
+	f.by = callerOf(r.Context()).By(rememberName(w, r, f.by), "page")
 	return f, nil
 }
 

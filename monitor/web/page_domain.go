@@ -64,7 +64,7 @@ func (s *site) domainPage(r *http.Request) (any, error) {
 		return nil, s.problem("read the history of "+string(name), err)
 	}
 	out := domainPage{
-		page: s.page(string(name), "overview"), Domain: wire.DomainOf(x.snap, d), More: len(history) > historyOnPage,
+		page: s.page(r.Context(), string(name), "overview"), Domain: wire.DomainOf(x.snap, d), More: len(history) > historyOnPage,
 		By: rememberedName(r), Done: doneWords(r.URL.Query().Get("done")), CanSilence: s.Alertmanager != nil,
 	}
 	out.History = each(history[:min(len(history), historyOnPage)], wire.TransitionOf)

@@ -45,8 +45,8 @@ type chartRow struct {
 	Values []string
 }
 
-func (s *site) resolversPage(*http.Request) (any, error) {
-	out := resolversPage{page: s.page("Resolvers", "resolvers")}
+func (s *site) resolversPage(r *http.Request) (any, error) {
+	out := resolversPage{page: s.page(r.Context(), "Resolvers", "resolvers")}
 	snap := s.index.current().snap
 	known := s.Health()
 	by := map[string]*health.Source{}
@@ -111,7 +111,7 @@ func (s *site) sweepsPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, s.problem("read the sweeps", err)
 	}
-	return sweepsPage{page: s.page("Sweeps", "sweeps"), Groups: s.status(s.index.current()).Groups, Sweeps: each(sweeps, wire.SweepOf)}, nil
+	return sweepsPage{page: s.page(r.Context(), "Sweeps", "sweeps"), Groups: s.status(s.index.current()).Groups, Sweeps: each(sweeps, wire.SweepOf)}, nil
 }
 
 // historyPage is what has happened lately to all domains, and what people did.
@@ -131,7 +131,7 @@ func (s *site) historyPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, s.problem("read the audit trail", err)
 	}
-	return historyPage{page: s.page("History", "history"), Transitions: each(transitions, wire.TransitionOf), Audit: each(audit, wire.AuditOf)}, nil
+	return historyPage{page: s.page(r.Context(), "History", "history"), Transitions: each(transitions, wire.TransitionOf), Audit: each(audit, wire.AuditOf)}, nil
 }
 
 // alertsPage is what fires, what is silenced, and who was told.
@@ -149,7 +149,7 @@ type alertsPage struct {
 
 func (s *site) alertsPage(r *http.Request) (any, error) {
 	out := alertsPage{
-		page: s.page("Alerts", "alerts"), Receivers: s.Receivers(), By: rememberedName(r), Done: doneWords(r.URL.Query().Get("done")),
+		page: s.page(r.Context(), "Alerts", "alerts"), Receivers: s.Receivers(), By: rememberedName(r), Done: doneWords(r.URL.Query().Get("done")),
 	}
 	open := bySeverity(s.index.current().snap.Open)
 	out.Hidden = max(len(open)-firingOnPage, 0)

@@ -52,7 +52,7 @@ func (s *site) overviewPage(r *http.Request) (any, error) {
 	}
 	x := s.index.current()
 	out := overviewPage{
-		page: s.page("maildrift", "overview"), Status: s.status(x), Standings: worstFirst(),
+		page: s.page(r.Context(), "maildrift", "overview"), Status: s.status(x), Standings: worstFirst(),
 		Services: x.services, Schedules: x.schedules, Labels: x.labels, Query: q,
 		Domains: x.list(filter{text: q.Text, standing: q.Standing, service: q.Service, schedule: q.Schedule, label: q.Label}, q.Cursor, domainsOnPage),
 	}

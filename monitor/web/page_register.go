@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"html/template"
 	"net/http"
@@ -36,7 +37,7 @@ type registerPage struct {
 
 func (s *site) registerPage(r *http.Request) (any, error) {
 	v := r.URL.Query()
-	out := s.registerForm(v)
+	out := s.registerForm(r.Context(), v)
 	out.By = cmp.Or(out.By, rememberedName(r))
 	if out.Chosen != nil && strings.TrimSpace(out.Domain) != "" {
 		if err := s.preview(&out, v); err != nil {
@@ -46,10 +47,10 @@ func (s *site) registerPage(r *http.Request) (any, error) {
 	return out, nil
 }
 
-func (s *site) registerForm(v url.Values) registerPage {
+func (s *site) registerForm(ctx context.Context, v url.Values) registerPage {
 	x := s.index.current()
 	out := registerPage{
-		page: s.page("Register a domain", "register"), Presets: each(x.snap.Presets.List(), wire.PresetOf), Schedules: x.schedules,
+		page: s.page(ctx, "Register a domain", "register"), Presets: each(x.snap.Presets.List(), wire.PresetOf), Schedules: x.schedules,
 		Domain: v.Get("domain"), Expect: v.Get("expect"), Schedule: v.Get("schedule"), Labels: v.Get("labels"), Note: v.Get("note"), By: v.Get("by"),
 		Params: map[string]string{},
 	}
@@ -137,7 +138,7 @@ func (s *site) register(templates *template.Template) http.HandlerFunc {
 		known := s.problem("register the domain", err)
 		var status huma.StatusError
 		errors.As(known, &status)
-		out := s.registerForm(f.Values)
+		out := s.registerForm(r.Context(), f.Values)
 		out.Problem = explained(known)
 		s.show(w, templates, status.GetStatus(), "register.html", out)
 	}

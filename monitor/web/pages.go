@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -59,6 +60,7 @@ func (s *site) pages() error {
 	s.mux.HandleFunc("GET /register", show("register.html", s.registerPage))
 	s.mux.HandleFunc("POST /register", s.register(templates))
 	s.domainActions(templates)
+	s.signInPages(templates)
 	s.silencePages(templates)
 	s.mux.HandleFunc("GET /static/{file...}", func(w http.ResponseWriter, r *http.Request) {
 		// Files change with the program only: asking whether they have costs little, and no page ever meets the script
@@ -89,7 +91,7 @@ func (s *site) showError(w http.ResponseWriter, templates *template.Template, er
 	if errors.As(err, &known) {
 		status, text = known.GetStatus(), explained(err)
 	}
-	s.show(w, templates, status, "error.html", errorPage{s.page(http.StatusText(status), ""), text})
+	s.show(w, templates, status, "error.html", errorPage{s.page(context.Background(), http.StatusText(status), ""), text})
 }
 
 // page is what every page has.
@@ -98,9 +100,13 @@ type page struct {
 	Version string
 	// Section is the part of the navigation that it belongs to.
 	Section string
+	// Who is signed in; empty if nobody has to.
+	Who string
 }
 
-func (s *site) page(title, section string) page { return page{title, s.Version, section} }
+func (s *site) page(ctx context.Context, title, section string) page {
+	return page{title, s.Version, section, callerOf(ctx).Name}
+}
 
 type errorPage struct {
 	page

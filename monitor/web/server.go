@@ -32,20 +32,13 @@ func NewServer(addr string, handler http.Handler) *http.Server {
 	}
 }
 
-// CheckListen refuses an address to listen on that can be reached from
-// elsewhere, unless that is allowed: there is no login. Only IP addresses and localhost are
-// known not to be; a host name may mean anything.
-func CheckListen(addr string, allowRemote bool) error {
+// Loopback says whether an address to listen on can be reached from this machine only. Of names only localhost is known
+// to be such.
+func Loopback(addr string) (bool, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("listen address %q: %w; write it as 127.0.0.1:9853", addr, err)
+		return false, fmt.Errorf("listen address %q: %w; write it as 127.0.0.1:9853", addr, err)
 	}
-	if allowRemote || host == "localhost" {
-		return nil
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("listen address %q can be reached from elsewhere, and there is no login: "+
-		"listen on 127.0.0.1 behind a reverse proxy that authenticates, or allow it with --allow-remote", addr)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback(), nil
 }

@@ -45,7 +45,7 @@ func (s *site) silencePages(templates *template.Template) {
 		return
 	}
 	s.mux.HandleFunc("GET /silences/new", func(w http.ResponseWriter, r *http.Request) {
-		form := s.silenceForm(r.URL.Query())
+		form := s.silenceForm(r.Context(), r.URL.Query())
 		form.By = cmp.Or(form.By, rememberedName(r))
 		s.show(w, templates, http.StatusOK, "silence.html", form)
 	})
@@ -55,15 +55,15 @@ func (s *site) silencePages(templates *template.Template) {
 			s.showError(w, templates, huma.Error400BadRequest("the form cannot be read"))
 			return
 		}
-		form := s.silenceForm(r.PostForm)
+		form := s.silenceForm(r.Context(), r.PostForm)
 		form.By = rememberName(w, r, form.By)
 		status := s.makeSilence(r.Context(), &form, r.PostForm.Get("lasts"))
 		s.show(w, templates, status, "silence.html", form)
 	})
 }
 
-func (s *site) silenceForm(v url.Values) silenceForm {
-	f := silenceForm{page: s.page("Silence an alert", "alerts"), By: v.Get("by"), Why: v.Get("why")}
+func (s *site) silenceForm(ctx context.Context, v url.Values) silenceForm {
+	f := silenceForm{page: s.page(ctx, "Silence an alert", "alerts"), By: v.Get("by"), Why: v.Get("why")}
 	for _, name := range silenceLabels {
 		f.Matchers = append(f.Matchers, silenceMatcher{name, v.Get(name)})
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -12,6 +13,7 @@ type site struct {
 	index indexer
 	// streams holds a token for each stream of events that is open.
 	streams chan struct{}
+	gate    *gate
 }
 
 // New makes the handler of everything. It returns an error only for Options that lack
@@ -21,6 +23,11 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	s := &site{Options: o, mux: http.NewServeMux(), index: indexer{engine: o.Engine}, streams: make(chan struct{}, streamsAtMost)}
+	gate, err := s.newGate()
+	if err != nil {
+		return nil, fmt.Errorf("read the tokens: %w", err)
+	}
+	s.gate = gate
 	s.operations()
 	if err := s.api(); err != nil {
 		return nil, err

@@ -24,13 +24,16 @@ type Options struct {
 	HTTP *http.Client
 	// By says who makes changes, for the history; the daemon writes "api" if it is empty.
 	By string
+	// Token is sent with every request; empty for none. Token and passwords belong into HTTPS, or on loopback.
+	Token string
 }
 
 // Client calls one daemon.
 type Client struct {
 	base *url.URL
 	http *http.Client
-	by   string
+	by    string
+	token string
 }
 
 // New makes a client of the daemon at base, for example http://127.0.0.1:9853. A path in
@@ -42,7 +45,7 @@ func New(base string, o Options) (*Client, error) {
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	u.RawQuery, u.Fragment = "", ""
-	c := &Client{base: u, http: o.HTTP, by: o.By}
+	c := &Client{base: u, http: o.HTTP, by: o.By, token: o.Token}
 	if c.http == nil {
 		c.http = http.DefaultClient
 	}
@@ -80,6 +83,9 @@ func (c *Client) send(ctx context.Context, what call) (*http.Response, error) {
 	req.Header.Set("Accept", "application/json, application/problem+json, */*;q=0.1")
 	if what.contentType != "" {
 		req.Header.Set("Content-Type", what.contentType)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -164,7 +164,9 @@ async function refresh() {
   fetching = true;
   const began = performance.now();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    // The answer to a form that was refused stands at an address that only takes forms.
+    const from = document.querySelector("[data-from]")?.dataset.from ?? location.href;
+    const answer = await fetch(from, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(String(answer.status));
     noteClock(answer);
     const page = new DOMParser().parseFromString(trusted.createHTML(await answer.text()), "text/html");

@@ -305,3 +305,33 @@ func TestOptionsThatLackSomething(t *testing.T) {
 		}
 	}
 }
+
+// TestF145OtherMethods asks in ways that nobody should.
+func TestF145OtherMethods(t *testing.T) {
+	w := populated(t)
+	for _, row := range []struct {
+		method, path string
+		want         int
+	}{
+		{"OPTIONS", "/api/v1/domains", 405}, {"TRACE", "/", 405}, {"PATCH", "/api/v1/domains/notice.example", 405},
+		{"DELETE", "/", 405}, {"BREW", "/api/v1/status", 405}, {"HEAD", "/api/v1/status", 200}, {"HEAD", "/", 200},
+	} {
+		resp := w.ask(row.method, row.path, "")
+		if resp.Code != row.want || resp.Header().Get("Access-Control-Allow-Methods") != "" {
+			t.Errorf("%s %s: %d, want %d", row.method, row.path, resp.Code, row.want)
+		}
+	}
+	if len(w.engine.calls) > 0 {
+		t.Errorf("the engine was asked %q", w.engine.calls)
+	}
+}
+
+// TestF146NothingForDebugging looks for what helps attackers more than operators.
+func TestF146NothingForDebugging(t *testing.T) {
+	w := populated(t)
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/debug/requests", "/api/v1/config", "/-/quit", "/admin", "/.env", "/.git/HEAD"} {
+		if resp := w.ask(http.MethodGet, path, ""); resp.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, resp.Code)
+		}
+	}
+}

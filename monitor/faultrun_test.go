@@ -250,6 +250,7 @@ func (r *faultRun) Notify(_ context.Context, incidents []Incident) error {
 func (r *faultRun) Observed(resolve.Observation)   {}
 func (r *faultRun) Committed(time.Duration, error) {}
 func (r *faultRun) Notified(error)                 {}
+func (r *faultRun) Transitioned(string)            {}
 
 // Swept looks after every sweep of the whole group whether all that it could see was told, and nothing else.
 // The bound: a sweep that begins after the last server of the zone has changed, and which is trusted, hears the zone's

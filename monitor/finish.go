@@ -26,6 +26,7 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	e.mu.Lock()
 	e.applyBatch(batch)
 	e.see(sw)
+	schedules := e.schedulesOf(batch.Transitions)
 	e.mu.Unlock()
 	e.commits.Unlock()
 	if batch.restsOnOthers() {
@@ -33,7 +34,10 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	}
 
 	e.swept(sw.summary)
-	for _, t := range batch.Transitions {
+	for i, t := range batch.Transitions {
+		if e.o.Meter != nil {
+			e.o.Meter.Transitioned(schedules[i])
+		}
 		e.log.Info("transition", "domain", t.ID.Domain, "record", t.ID.Key, "from", position(t.From), "to", position(t.To))
 	}
 	if sw.summary.Distrusted != "" {
@@ -54,6 +58,18 @@ func (e *Engine) swept(s SweepSummary) {
 	if e.o.Meter != nil && s.Group != "" {
 		e.o.Meter.Swept(s)
 	}
+}
+
+// schedulesOf gives the schedule group of each transition's domain. The caller holds mu.
+func (e *Engine) schedulesOf(transitions []Transition) []string {
+	out := make([]string, len(transitions))
+	for i, t := range transitions {
+		out[i] = DefaultSchedule
+		if d := cmp.Or(e.domains[t.ID.Domain], e.shared[t.ID.Domain]); d != nil {
+			out[i] = d.Schedule()
+		}
+	}
+	return out
 }
 
 func position(p judge.Position) string {

@@ -146,4 +146,6 @@ type Meter interface {
 	Swept(s SweepSummary)
 	Committed(d time.Duration, err error)
 	Notified(err error)
+	// Transitioned is called for every transition that was committed, with the schedule group of its domain.
+	Transitioned(group string)
 }

@@ -39,7 +39,7 @@ func eventsInTest(all int) int {
 	if os.Getenv("MAILDRIFT_SOAK") != "" {
 		return all
 	}
-	return 100
+	return 60
 }
 
 // wholeCommits gives how many events there are up to the end of the commit that
@@ -93,16 +93,20 @@ type stream struct {
 
 // weather is what else goes wrong while a commit is replayed: a resolver that lies, is silent, slow, gone, refuses or holds
 // on to what was, or a daemon that is killed at a random instant. None of it may add, lose or double an alert.
-var weather = []string{
-	"fair", "a liar", "a stale resolver", "fair", "a silent resolver", "a kill", "a slow resolver", "fair", "a dead resolver",
-	"two kills", "a refusing resolver",
-}
+var weather = []string{"fair", "a liar", "fair", "a silent resolver", "a kill", "fair", "a dead resolver", "two kills"}
+
+// storms come in make soak only: each takes a minute or more.
+var storms = []string{"a stale resolver", "a slow resolver", "a refusing resolver"}
 
 // forecast changes the weather for these events. What it says is done once the commit is published.
 func (s *stream) forecast(events []driftEvent) (then func()) {
 	s.clearUp()
 	then = func() {}
-	kind := weather[s.rng.IntN(len(weather))]
+	kinds := weather
+	if os.Getenv("MAILDRIFT_SOAK") != "" {
+		kinds = append(slices.Clone(weather), storms...)
+	}
+	kind := kinds[s.rng.IntN(len(kinds))]
 	if os.Getenv("MAILDRIFT_SOAK") == "" && s.rng.IntN(3) > 0 {
 		kind = "fair" // what is slow costs a minute, and make soak has it all
 	}

@@ -111,8 +111,11 @@ func (m *Metrics) Swept(s monitor.SweepSummary) {
 	m.sweepTime.WithLabelValues(group).Observe(s.Duration.Seconds())
 	m.questions.WithLabelValues(group, "sent").Add(float64(s.Questions))
 	m.questions.WithLabelValues(group, "shared").Add(float64(s.Shared))
-	m.transitions.WithLabelValues(group).Add(float64(s.Transitions))
+	m.transitions.WithLabelValues(group) // so that the first one is an increase
 }
+
+// Transitioned counts one transition.
+func (m *Metrics) Transitioned(group string) { m.transitions.WithLabelValues(label(group)).Inc() }
 
 // Committed counts one transaction of the store.
 func (m *Metrics) Committed(d time.Duration, err error) {

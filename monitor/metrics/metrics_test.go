@@ -88,6 +88,7 @@ func busy(t *testing.T, o Options) (*Metrics, *prometheus.Registry) {
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "google", Operator: "google"}, Latency: 12 * time.Millisecond, Tries: 3, Mismatches: 1})
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "ns1.evil.example/192.0.2.1", Role: resolve.Authoritative}, Outcome: resolve.Timeout, Latency: 2 * time.Second})
 	m.Swept(monitor.SweepSummary{Group: "default", Duration: 3 * time.Second, Questions: 10, Shared: 4, Transitions: 1})
+	m.Transitioned("default")
 	m.Swept(monitor.SweepSummary{Group: "default", Distrusted: "no canary was answered"})
 	m.Committed(4*time.Millisecond, nil)
 	m.Committed(time.Second, errors.New("disk full"))

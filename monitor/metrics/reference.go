@@ -55,7 +55,7 @@ var (
 	sweepQuestions = MetricDoc{"maildrift_sweep_questions_total", Counter,
 		"Questions that sweeps had, by fate: sent, or shared with another record that had the same question.", []string{"group", "fate"}}
 	transitionsTotal = MetricDoc{"maildrift_transitions_total", Counter,
-		"Changes of phase, verdict or stage that sweeps found.", []string{"group"}}
+		"Changes of phase, verdict or stage of records, by schedule group.", []string{"group"}}
 	lookupsTotal = MetricDoc{"maildrift_lookups_total", Counter,
 		"Questions asked, by operator and outcome. Nameservers of zones together are the operator authority.", []string{"operator", "outcome"}}
 	lookupDuration = MetricDoc{"maildrift_lookup_duration_seconds", Histogram,
@@ -91,6 +91,8 @@ var (
 		"Average share of operators that see a change, over the records that are changing, by phase. No series when none is.", []string{"phase"}}
 	alertsOpen = MetricDoc{"maildrift_alerts_open", Gauge,
 		"Incidents that last, by the name of their alert.", []string{"alertname"}}
+	incidentsOpen = MetricDoc{"maildrift_incidents_open", Gauge,
+		"Incidents about records that last, by what receivers do: none, weakened (protection is lost), degraded (some mail suffers) or rejected (mail is refused).", []string{"impact"}}
 	notifierUp = MetricDoc{"maildrift_notifier_up", Gauge,
 		"Whether each integration of each receiver took what it was last told (1) or not (0). No series before it was told anything.", []string{"receiver", "integration"}}
 	notifierFailing = MetricDoc{"maildrift_notifier_failing_seconds", Gauge,
@@ -141,7 +143,7 @@ func eventDocs() []MetricDoc {
 // snapshotDocs are the metrics of what is so at the moment.
 func snapshotDocs() []MetricDoc {
 	return []MetricDoc{
-		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen,
+		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen, incidentsOpen,
 		notifierUp, notifierFailing,
 		lastGoodSweep, nextSweep, groupBlind, gateClosed, resolverQuarantined,
 		recordState, recordPropagation, seriesDropped,

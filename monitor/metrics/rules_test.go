@@ -26,7 +26,7 @@ func promtool(t *testing.T, args ...string) {
 
 func TestAlertingRules(t *testing.T) {
 	promtool(t, "check", "config", "prometheus.yml")
-	promtool(t, "check", "rules", "--lint=all", "--lint-fatal", "maildrift.rules.yml")
+	promtool(t, "check", "rules", "--lint=all", "--lint-fatal", "maildrift.rules.yml", "maildrift.recording.rules.yml")
 	promtool(t, "test", "rules", "maildrift.rules.test.yml")
 }
 

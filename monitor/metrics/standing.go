@@ -8,6 +8,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -127,10 +128,17 @@ func (c *collection) alerts() {
 	open := map[monitor.AlertName]int{
 		monitor.AlertDrifted: 0, monitor.AlertMissing: 0, monitor.AlertDisagreement: 0,
 		monitor.AlertOverdue: 0, monitor.AlertBlind: 0, monitor.AlertAtRisk: 0,
-		monitor.AlertQuarantined: 0,
+		monitor.AlertQuarantined: 0, monitor.AlertCause: 0, monitor.AlertChangeNotMade: 0,
 	}
+	impacts := map[mailrec.Impact]int{mailrec.None: 0, mailrec.Weakened: 0, mailrec.Degraded: 0, mailrec.Rejected: 0}
 	for _, i := range c.snap.Open {
 		open[i.Name]++
+		if i.ID != (monitor.RecordID{}) {
+			impacts[i.Impact]++
+		}
+	}
+	for impact, n := range impacts {
+		c.send(incidentsOpen, float64(n), impact.String())
 	}
 	for name, n := range open {
 		c.send(alertsOpen, float64(n), string(name))

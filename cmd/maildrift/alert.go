@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"maildrift/alert"
+	"maildrift/cmd/terminal"
 	"maildrift/monitor"
 	"maildrift/monitor/config"
 	"maildrift/monitor/web/wire"
@@ -114,8 +115,8 @@ func (p *printer) trials(trials []wire.Trial, format string) error {
 	for _, t := range trials {
 		failed = failed || !t.OK
 	}
-	if format == "json" {
-		if err := writeJSON(p.out, append([]wire.Trial{}, trials...)); err != nil {
+	if format != table {
+		if err := terminal.Write(p.out, format, append([]wire.Trial{}, trials...)); err != nil {
 			return err
 		}
 	} else {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor"
 	"maildrift/monitor/hygiene"
 	"maildrift/monitor/judge"
@@ -81,15 +81,18 @@ func resolverFlags(c *cobra.Command, to *[]string) {
 }
 
 // formatFlag adds --format.
+// table is the format for people.
+const table = "table"
+
 func formatFlag(c *cobra.Command, to *string) {
-	c.Flags().StringVar(to, "format", "table", "output format: table or json")
+	c.Flags().StringVar(to, "format", "table", "output format: table, json or yaml")
 	c.PreRunE = func(*cobra.Command, []string) error {
-		if *to != "table" && *to != "json" {
-			return usageError(fmt.Errorf("unknown format %q: use table or json", *to))
+		if *to != table && !slices.Contains(terminal.Formats(), *to) {
+			return usageError(fmt.Errorf("unknown format %q: use table, json or yaml", *to))
 		}
 		return nil
 	}
-	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(append([]string{table}, terminal.Formats()...), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (f *checkFlags) run(ctx context.Context, out io.Writer, args []string) error {
@@ -272,11 +275,8 @@ func checkExit(results []checkResult) error {
 }
 
 func printCheck(out io.Writer, format string, results []checkResult) error {
-	if format == "json" {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(results)
+	if format != table {
+		return terminal.Write(out, format, results)
 	}
 	p := newPrinter(out)
 	width := 0

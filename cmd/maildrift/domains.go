@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor"
 	"maildrift/monitor/web/client"
 	"maildrift/monitor/web/wire"
@@ -58,8 +59,8 @@ is published when the record is verified is what must stay.`,
 			if err != nil {
 				return err
 			}
-			if f.format == "json" {
-				return writeJSON(cmd.OutOrStdout(), d)
+			if f.format != table {
+				return terminal.Write(cmd.OutOrStdout(), f.format, d)
 			}
 			return newPrinter(cmd.OutOrStdout()).toPublish(d)
 		},
@@ -105,23 +106,25 @@ func newDomainsList(r *remote) *cobra.Command {
 				list = append(list, d)
 			}
 			warnBlind(cmd, c)
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), list)
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, list)
 			}
 			p := newPrinter(cmd.OutOrStdout())
-			width := 20
+			var rows [][]terminal.Cell
 			for _, d := range list {
-				width = min(max(width, len(d.Name)), 60)
+				standing := d.Standing.String()
+				rows = append(rows, []terminal.Cell{
+					{Text: standing, Colour: standingColour(standing)}, terminal.Text(string(d.Name)), terminal.Text(d.Service), terminal.Text(countLine(d.Counts)),
+				})
 			}
-			for _, d := range list {
-				p.printf("%s  %s  %-18s %s\n", p.standing(d.Standing.String()), pad(string(d.Name), width), d.Service, countLine(d.Counts))
-			}
+			p.table([]terminal.Column{{}, {Flexible: true, Least: 20}, {Flexible: true, Least: 8}, {Flexible: true, Least: 10}}, rows)
 			return p.err
 		}),
 	}
 	c.Flags().StringVar(&filter.Text, "search", "", "only domains with this in name, service, label or note")
 	c.Flags().StringVar(&filter.Standing, "standing", "", "only domains whose worst record stands so: missing, drifted, pending …")
 	c.Flags().StringVar(&filter.Service, "service", "", "only domains of this mail service")
+	c.Flags().StringVar(&filter.Label, "label", "", "only domains with this label: name=value, or a name alone")
 	c.Flags().StringVar(&filter.Schedule, "schedule", "", "only domains of this schedule group")
 	formatFlag(c, &format)
 	return c
@@ -140,8 +143,8 @@ func newDomainsShow(r *remote) *cobra.Command {
 				return err
 			}
 			warnBlind(cmd, c)
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), d)
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, d)
 			}
 			return newPrinter(cmd.OutOrStdout()).domain(d)
 		}),
@@ -210,20 +213,27 @@ line, as 'domains export' writes them.`,
   maildrift domains export | maildrift domains import --url http://127.0.0.1:9854`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := cmd.InOrStdin()
+			in, size := cmd.InOrStdin(), int64(0)
 			if len(args) == 1 && args[0] != "-" {
 				f, err := os.Open(args[0])
 				if err != nil {
 					return usageError(err)
 				}
 				defer f.Close()
+				if info, err := f.Stat(); err == nil {
+					size = info.Size()
+				}
 				in = f
 			}
+			progress := terminal.NewProgress(cmd.ErrOrStderr(), "import", size, terminal.Bytes, nil)
+			defer progress.End()
+			in = io.TeeReader(in, progress)
 			c, err := r.client()
 			if err != nil {
 				return err
 			}
 			done, err := c.Import(cmd.Context(), in, keep)
+			progress.End()
 			if err != nil {
 				return err
 			}
@@ -319,7 +329,10 @@ daemon and put the file in the place of maildrift.db in its data directory. FILE
 		Example: `  maildrift backup maildrift-$(date +%F).db`,
 		Args:    exactArgs(1, "the file to write"),
 		RunE: r.do(func(cmd *cobra.Command, c *client.Client, args []string) error {
-			size, err := writeNew(args[0], func(w io.Writer) (int64, error) { return c.Backup(cmd.Context(), w) })
+			progress := terminal.NewProgress(cmd.ErrOrStderr(), "backup", 0, terminal.Bytes, nil)
+			defer progress.End()
+			size, err := writeNew(args[0], func(w io.Writer) (int64, error) { return c.Backup(cmd.Context(), io.MultiWriter(w, progress)) })
+			progress.End()
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/web/client"
 	"maildrift/monitor/web/wire"
@@ -35,8 +36,8 @@ func newHistory() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), h)
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, h)
 			}
 			p := newPrinter(cmd.OutOrStdout())
 			domains, records := 0, 0

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/rrset"
 )
@@ -165,7 +166,14 @@ func lintJSON(in io.Reader, out io.Writer) error {
 var lintColours = map[mailrec.Severity]string{mailrec.Error: red, mailrec.Warning: yellow, mailrec.Note: dim}
 
 func (p *printer) lint(format, kind string, r mailrec.LintReport) {
-	if format == "json" {
+	switch format {
+	case "yaml":
+		p.printf("---\n")
+		if p.err == nil {
+			p.err = terminal.Write(p.out, format, lintAnswer{kind, r})
+		}
+		return
+	case "json":
 		b, err := json.Marshal(lintAnswer{kind, r})
 		if p.err == nil {
 			p.err = err

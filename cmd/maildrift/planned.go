@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor/web/client"
 	"maildrift/monitor/web/wire"
 )
@@ -266,8 +267,8 @@ func newAudit(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), list)
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, list)
 			}
 			p := newPrinter(cmd.OutOrStdout())
 			for _, a := range list.Audit {

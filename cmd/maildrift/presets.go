@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/configs"
 	"maildrift/monitor/config"
 	"maildrift/monitor/preset"
@@ -58,8 +58,8 @@ func newPresetsList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), set.List())
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, set.List())
 			}
 			p := newPrinter(cmd.OutOrStdout())
 			for _, s := range set.List() {
@@ -115,8 +115,8 @@ func (f *showPresetFlags) show(out io.Writer, id string) error {
 	if err != nil && (len(f.params) > 0 || !missesRequired(s)) {
 		return usageError(err)
 	}
-	if f.format == "json" {
-		return writeJSON(out, map[string]any{"preset": s, "domain": name, "records": expected})
+	if f.format != table {
+		return terminal.Write(out, f.format, map[string]any{"preset": s, "domain": name, "records": expected})
 	}
 	return newPrinter(out).preset(s, name, expected)
 }
@@ -175,12 +175,4 @@ func paramLine(q preset.Param) string {
 		parts = append(parts, "for example "+q.Example)
 	}
 	return strings.Join(parts, "; ")
-}
-
-// writeJSON writes a value for machines, indented, without escaping what HTML would.
-func writeJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }

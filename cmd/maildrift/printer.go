@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor"
 	"maildrift/monitor/advice"
 	"maildrift/monitor/judge"
@@ -20,20 +21,24 @@ import (
 type printer struct {
 	out    io.Writer
 	colour bool
-	err    error
+	// width is the terminal's; 0 for a pipe, in which nothing is cut.
+	width int
+	err   error
 }
 
 func newPrinter(out io.Writer) *printer {
-	return &printer{out: out, colour: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+	s := terminal.New(out, os.Getenv)
+	return &printer{out: out, colour: s.Colour, width: s.Width}
 }
 
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
+// table writes rows aligned, fitted to the terminal.
+func (p *printer) table(columns []terminal.Column, rows [][]terminal.Cell) {
+	s := terminal.New(p.out, os.Getenv)
+	s.Colour, s.Width = p.colour, p.width
+	if p.err == nil {
+		s.Table(columns, rows)
+		p.err = s.Err
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func (p *printer) printf(format string, args ...any) {
@@ -44,11 +49,11 @@ func (p *printer) printf(format string, args ...any) {
 
 // The colours of a terminal.
 const (
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
+	bold   = terminal.Bold
+	dim    = terminal.Dim
+	red    = terminal.Red
+	green  = terminal.Green
+	yellow = terminal.Yellow
 )
 
 func (p *printer) paint(colour, s string) string {
@@ -170,23 +175,21 @@ func clock(t time.Time) string {
 
 // standing writes how a record or domain stands, coloured and of one width.
 func (p *printer) standing(word string) string {
-	colour := red
+	return p.paint(standingColour(word), fmt.Sprintf("%-11s", word))
+}
+
+func standingColour(word string) string {
 	switch word {
 	case "holding":
-		colour = green
+		return green
 	case "pending", "blind", "disagreeing", "overdue":
-		colour = yellow
+		return yellow
 	}
-	return p.paint(colour, fmt.Sprintf("%-11s", word))
+	return red
 }
 
 // pad fills up to a width, or cuts.
-func pad(s string, width int) string {
-	if len(s) > width {
-		return s[:width-1] + "…"
-	}
-	return s + strings.Repeat(" ", width-len(s))
-}
+func pad(s string, width int) string { return terminal.Pad(s, width) }
 
 // toPublish writes what a newly registered domain must publish.
 func (p *printer) toPublish(d wire.Domain) error {

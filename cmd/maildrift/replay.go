@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"maildrift/alert"
+	"maildrift/cmd/terminal"
 	"maildrift/monitor"
 	"maildrift/monitor/config"
 	"maildrift/monitor/replay"
@@ -93,8 +94,8 @@ func (f *replayFlags) run(ctx context.Context, out io.Writer) error {
 	if err := r.run(ctx); err != nil {
 		return err
 	}
-	if f.format == "json" {
-		return writeJSON(out, r.wire())
+	if f.format != table {
+		return terminal.Write(out, f.format, r.wire())
 	}
 	return r.print(newPrinter(out))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor/config"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -62,13 +63,15 @@ func newResolversList() *cobra.Command {
 			if err != nil {
 				return usageError(err)
 			}
-			if r.format == "json" {
-				return writeJSON(cmd.OutOrStdout(), sources)
+			if r.format != table {
+				return terminal.Write(cmd.OutOrStdout(), r.format, sources)
 			}
 			p := newPrinter(cmd.OutOrStdout())
+			var rows [][]terminal.Cell
 			for _, s := range sources {
-				p.printf("%-16s %-18s %-4s %s\n", s.ID, s.Operator, s.Transport, addrLine(s))
+				rows = append(rows, []terminal.Cell{terminal.Text(s.ID), terminal.Text(string(s.Operator)), terminal.Text(s.Transport.String()), terminal.Text(addrLine(s))})
 			}
+			p.table([]terminal.Column{{}, {}, {}, {Flexible: true, Least: 15}}, rows)
 			return p.err
 		},
 	}
@@ -178,12 +181,12 @@ func reportTest(out io.Writer, format string, results map[string]*resolverTest) 
 			bad++
 			mark = p.paint(red, "BAD")
 		}
-		if format != "json" {
+		if format == table {
 			p.printf("%s  %-16s %-26s %-10s %8.1f ms  %s\n", mark, t.Resolver, t.Server, t.Outcome, t.Millis, t.Detail)
 		}
 	}
-	if format == "json" {
-		if err := writeJSON(out, list); err != nil {
+	if format != table {
+		if err := terminal.Write(out, format, list); err != nil {
 			return err
 		}
 	}

@@ -55,9 +55,9 @@ alert says what changed, who sees it, what receivers do, and what to put back.`,
 			root.AddCommand(c)
 		}
 	}
-	add(groupDaily, newCheck(), newReport(), newSPF(), newLint(), newDomains(), newHistory(), newPresets(), newResolvers(), newDemo())
+	add(groupDaily, newCheck(), newReport(), newSPF(), newLint(), newStatus(), newWatch(), newDomains(), newHistory(), newPresets(), newResolvers(), newDemo())
 	add(groupWork, newPlanned()...)
-	add(groupAdmin, newServe(), newConfig(), newAlert(), newBackup(), newReplay(), newToken(), newVersion())
+	add(groupAdmin, newServe(), newConfig(), newAlert(), newBackup(), newCompact(), newReplay(), newToken(), newVersion())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor/web/client"
 )
 
@@ -134,8 +135,8 @@ func newSilenceList(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), list)
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, list)
 			}
 			muted, err := c.AlertsMatching(cmd.Context(), nil)
 			if err != nil {

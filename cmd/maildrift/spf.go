@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor/mailrec/spf"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -125,8 +125,8 @@ func (f *spfFlags) print(out io.Writer, asked []*resolve.Source, outcomes []spf.
 			answer.Resolvers = append(answer.Resolvers, spfAt{asked[i].ID, o.Result, o.Problem, o.Lookups, o.Voids})
 		}
 	}
-	if f.format == "json" {
-		return printJSON(out, answer)
+	if f.format != table {
+		return terminal.Write(out, f.format, answer)
 	}
 	p := newPrinter(out)
 	p.spfOutcome(answer.Outcome, f.ip)
@@ -148,8 +148,8 @@ func (f *spfFlags) explore(out io.Writer, domain string, settle func(func(view.V
 	if err := settle(func(v view.View) { t = spf.Explore(v, name) }); err != nil {
 		return err
 	}
-	if f.format == "json" {
-		err = printJSON(out, newSPFTree(t))
+	if f.format != table {
+		err = terminal.Write(out, f.format, newSPFTree(t))
 	} else {
 		p := newPrinter(out)
 		p.spfTree(t)
@@ -163,14 +163,6 @@ func (f *spfFlags) explore(out io.Writer, domain string, settle func(func(view.V
 		return &exitError{code: exitProblems}
 	}
 	return err
-}
-
-// printJSON writes a value as JSON for people and scripts.
-func printJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }
 
 // spfColours are those of the results.

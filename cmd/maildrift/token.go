@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	tokens "maildrift/monitor/access"
 	"maildrift/monitor/web"
 	"maildrift/monitor/web/client"
@@ -49,10 +50,12 @@ func newTokenCreate(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), made)
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, made)
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), made.Secret)
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), made.Secret); err != nil {
+				return err
+			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "This is the token %s with the scope %s. It is not kept anywhere and cannot be shown again.\n", made.Name, made.Scope)
 			return nil
 		},
@@ -101,10 +104,11 @@ func newTokenList(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), append([]wire.Token{}, list...))
+			if format != table {
+				return terminal.Write(cmd.OutOrStdout(), format, append([]wire.Token{}, list...))
 			}
 			p := newPrinter(cmd.OutOrStdout())
+			var rows [][]terminal.Cell
 			for _, t := range list {
 				ends, used := "never ends", "never used"
 				if !t.Expires.IsZero() {
@@ -113,8 +117,11 @@ func newTokenList(r *remote) *cobra.Command {
 				if !t.Used.IsZero() {
 					used = "used " + t.Used.Format(time.DateOnly)
 				}
-				p.printf("%-24s %-8s %-16s %-16s made by %s on %s\n", t.Name, t.Scope, ends, used, t.By, t.Created.Format(time.DateOnly))
+				rows = append(rows, []terminal.Cell{
+					terminal.Text(t.Name), terminal.Text(t.Scope.String()), terminal.Text(ends), terminal.Text(used), terminal.Text("made by " + t.By + " on " + t.Created.Format(time.DateOnly)),
+				})
 			}
+			p.table([]terminal.Column{{Flexible: true, Least: 12}, {}, {}, {}, {Flexible: true, Least: 10}}, rows)
 			return p.err
 		}),
 	}

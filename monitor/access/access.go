@@ -97,7 +97,7 @@ func NewToken(name string, scope Scope, by string, now, expires time.Time) (secr
 		return "", t, errors.New("a token must end in the future")
 	}
 	raw := make([]byte, secretBytes, secretBytes+4)
-	rand.Read(raw) //nolint:errcheck // it never fails, see crypto/rand
+	rand.Read(raw) // it never fails, see crypto/rand
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
 	secret = prefix + encoding.EncodeToString(raw)
 	hash, err := Hash(secret)

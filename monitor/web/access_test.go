@@ -204,7 +204,7 @@ func TestSignIn(t *testing.T) {
 	if !session.HttpOnly || session.SameSite != http.SameSiteLaxMode || session.Value == secrets[access.Operate] {
 		t.Errorf("cookie %+v", session)
 	}
-	cookie := append(html, "Cookie", session.Name+"="+session.Value)
+	cookie := append(slices.Clone(html), "Cookie", session.Name+"="+session.Value)
 	if body := w.ask(http.MethodGet, "/", "", cookie...).Body.String(); !strings.Contains(body, "Sign out the-operate") {
 		t.Errorf("signed in: %s", body)
 	}

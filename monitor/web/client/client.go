@@ -30,8 +30,8 @@ type Options struct {
 
 // Client calls one daemon.
 type Client struct {
-	base *url.URL
-	http *http.Client
+	base  *url.URL
+	http  *http.Client
 	by    string
 	token string
 }

@@ -21,10 +21,12 @@ type Filter struct {
 	// Standing is that of the worst record: "missing", "pending"; empty for any.
 	Standing          string
 	Service, Schedule string
+	// Label is name=value, or a name alone.
+	Label string
 }
 
 func (f Filter) values() url.Values {
-	return values("q", f.Text, "standing", f.Standing, "service", f.Service, "schedule", f.Schedule)
+	return values("q", f.Text, "standing", f.Standing, "service", f.Service, "schedule", f.Schedule, "label", f.Label)
 }
 
 // values makes a query of names and values in turn, without those that are empty.

@@ -135,6 +135,9 @@ run(async (browser) => {
   await page.getByText("<script>alert(1)</script>").first().waitFor();
   check("a script of strangers ran", await page.evaluate(() => window.pwned === undefined && !document.querySelector("main script, main img")));
 
+  await page.close();
+  await overview.close();
+
   // Without scripts everything can be read, and the forms work.
   const plain = await browser.page({ javaScriptEnabled: false });
   await plain.goto(`${browser.base}/`);

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"maildrift/cmd/terminal"
+	"maildrift/monitor/web/client"
+	"maildrift/monitor/web/wire"
+)
+
+// incidentsShown is how many incidents status names.
+const incidentsShown = 20
+
+// overall is all that status shows.
+type overall struct {
+	wire.Status
+	Open       []wire.Incident `json:"open"`
+	Quarantine []wire.Resolver `json:"quarantine"`
+	Failing    []wire.Receiver `json:"failing_receivers"`
+}
+
+func newStatus() *cobra.Command {
+	var r remote
+	var format string
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show how a running daemon and its fleet are",
+		Long: `Shows how a running daemon and its fleet are: what is wrong now, how sweeps go, who cannot be told.
+
+Exit code 0 if all is well, 1 if something is wrong, 3 if the daemon is not reached, not ready, or cannot see.`,
+		Example: `  maildrift status
+  maildrift status --format json | jq .domains_by`,
+		Args: noArgs,
+		RunE: r.do(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			all, err := readOverall(cmd, c)
+			if err != nil {
+				return &exitError{code: exitUnknown, err: err}
+			}
+			if format != table {
+				err = terminal.Write(cmd.OutOrStdout(), format, all)
+			} else {
+				err = newPrinter(cmd.OutOrStdout()).overall(all)
+			}
+			if err != nil {
+				return err
+			}
+			return all.exit()
+		}),
+	}
+	r.flags(c)
+	formatFlag(c, &format)
+	return c
+}
+
+func readOverall(cmd *cobra.Command, c *client.Client) (out overall, err error) {
+	ctx := cmd.Context()
+	if out.Status, err = c.Status(ctx); err != nil {
+		return out, err
+	}
+	if out.Open, err = c.Alerts(ctx); err != nil {
+		return out, err
+	}
+	resolvers, err := c.Resolvers(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Quarantine = slices.DeleteFunc(resolvers, func(r wire.Resolver) bool { return r.Quarantine == nil })
+	receivers, err := c.Receivers(ctx)
+	out.Failing = slices.DeleteFunc(receivers, func(r wire.Receiver) bool { return r.FailingSince.IsZero() })
+	slices.SortStableFunc(out.Open, func(a, b wire.Incident) int { return int(b.Impact) - int(a.Impact) })
+	return out, err
+}
+
+// exit gives the exit code that says how it is.
+func (o overall) exit() error {
+	blind := slices.ContainsFunc(o.Groups, func(g wire.Group) bool { return g.Blind != "" })
+	switch {
+	case !o.Ready || blind:
+		return &exitError{code: exitUnknown}
+	case len(o.Open) > 0 || len(o.Failing) > 0:
+		return &exitError{code: exitProblems}
+	}
+	return nil
+}
+
+func (p *printer) overall(o overall) error {
+	p.printf("%s %s, running for %s\n", p.paint(bold, "maildrift"), o.Version, o.Now.Sub(o.Started).Round(time.Second))
+	if !o.Ready {
+		p.printf("%s %s\n", p.paint(red, "not ready:"), o.NotReady)
+	}
+	if !o.GateSince.IsZero() {
+		p.printf("%s since %s: too many records turned at once for that to be believed\n", p.paint(red, "changes are held back"), clock(o.GateSince))
+	}
+	p.printf("%s, %s: %s\n", counted(o.Domains, "domain"), counted(o.Records, "record"), p.standings(o.DomainsBy))
+	p.openIncidents(o)
+	for _, r := range o.Failing {
+		p.printf("%s %s (%s) since %s: %s\n", p.paint(red, "cannot be told:"), r.Receiver, r.Integration, clock(r.FailingSince), r.LastError)
+	}
+	for _, r := range o.Quarantine {
+		p.printf("%s %s since %s: %s\n", p.paint(yellow, "without a vote:"), r.Operator, clock(r.Quarantine.Since), r.Quarantine.Reason)
+	}
+	p.groups(o)
+	return p.err
+}
+
+// standings counts domains, the worst first.
+func (p *printer) standings(by map[string]int) string {
+	var parts []string
+	all := wire.Standings()
+	slices.Reverse(all)
+	for _, s := range all {
+		if n := by[s.String()]; n > 0 {
+			parts = append(parts, p.paint(standingColour(s.String()), fmt.Sprintf("%d %s", n, s)))
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (p *printer) openIncidents(o overall) {
+	if len(o.Open) == 0 {
+		p.printf("%s\n", p.paint(green, "nothing is wrong"))
+		return
+	}
+	p.head("wrong now")
+	var rows [][]terminal.Cell
+	for _, i := range o.Open[:min(len(o.Open), incidentsShown)] {
+		what := i.Reason
+		if what == "" && i.Finding != nil {
+			what = i.Finding.Reason
+		}
+		colour := yellow
+		if i.Impact.String() == "rejected" || i.Impact.String() == "degraded" {
+			colour = red
+		}
+		rows = append(rows, []terminal.Cell{
+			{Text: i.Impact.String(), Colour: colour}, terminal.Text(string(i.Alert)), terminal.Text(strings.TrimSpace(string(i.Domain) + " " + i.Record)),
+			terminal.Text("for " + o.Now.Sub(i.Opened).Round(time.Second).String()), terminal.Text(what),
+		})
+	}
+	p.table([]terminal.Column{{}, {}, {Flexible: true, Least: 20}, {}, {Flexible: true, Least: 20}}, rows)
+	if more := len(o.Open) - incidentsShown; more > 0 {
+		p.printf("and %d more: maildrift status --format json\n", more)
+	}
+}
+
+func (p *printer) groups(o overall) {
+	p.head("sweeps")
+	var rows [][]terminal.Cell
+	for _, g := range o.Groups {
+		last, took, questions := "none yet", "", ""
+		if s := g.LastSweep; s != nil {
+			last = o.Now.Sub(s.Started).Round(time.Second).String() + " ago"
+			took = "took " + s.Duration.Round(time.Millisecond).String()
+			questions = fmt.Sprintf("%d questions, %d saved, %d unanswered", s.Questions, s.Shared, s.Failures)
+		}
+		state := terminal.Cell{Text: "sees", Colour: green}
+		if g.Blind != "" {
+			state = terminal.Cell{Text: "blind: " + g.Blind, Colour: red}
+		}
+		next := "due"
+		if d := g.NextSweep.Sub(o.Now).Round(time.Second); d > 0 {
+			next = "next in " + d.String()
+		}
+		rows = append(rows, []terminal.Cell{terminal.Text(g.Name), terminal.Text(last), terminal.Text(took), terminal.Text(questions), terminal.Text(next), state})
+	}
+	p.table([]terminal.Column{{}, {}, {}, {Flexible: true, Least: 14}, {}, {Flexible: true, Least: 8}}, rows)
+}

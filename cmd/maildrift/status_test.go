@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/rrset"
+	"maildrift/monitor/web/wire"
+)
+
+func TestStatusAndWatch(t *testing.T) {
+	s := newBench(t)
+	well := s.cmd("status")
+	if well.code != 1 && well.code != 0 { // the demo's other domain is still pending, which is no incident
+		t.Fatalf("%+v", well)
+	}
+	for _, want := range []string{"running for", "2 domains", "1 holding", "nothing is wrong", "default", "questions"} {
+		if !strings.Contains(well.out, want) {
+			t.Errorf("status does not say %q:\n%s", want, well.out)
+		}
+	}
+	if strings.Contains(well.out, "\x1b") {
+		t.Errorf("colours in a pipe: %q", well.out)
+	}
+	done := s.cmd("watch", string(demoApex))
+	if done.code != 0 || !strings.Contains(done.out, "dmarc") || !strings.Contains(done.out, "6 of 6 operators") {
+		t.Errorf("a domain that holds: %+v", done)
+	}
+	s.must(s.lab.Set(demoApex, "_dmarc."+demoApex, rrset.TXT, demoTTL, "v=DMARC1; p=none; rua=mailto:dmarc@shop.example"))
+	s.await("dmarc drifts", "dmarc", func(st *monitor.RecordState) bool { return st != nil && st.Verdict == judge.Drifted })
+	var told struct{ Open []wire.Incident }
+	bad := s.cmd("status", "--format", "json")
+	if err := json.Unmarshal([]byte(bad.out), &told); err != nil || bad.code != 1 || len(told.Open) != 1 || told.Open[0].Record != "dmarc" {
+		t.Errorf("%+v, %v", bad, err)
+	}
+	var same map[string]any
+	if err := yaml.Unmarshal([]byte(s.cmd("status", "--format", "yaml").out), &same); err != nil || same["incidents"] != 1 {
+		t.Errorf("as YAML: %v, %v", same["incidents"], err)
+	}
+	if text := s.cmd("status").out; !strings.Contains(text, "RecordDrifted") || !strings.Contains(text, string(demoApex)+" dmarc") {
+		t.Errorf("status does not name what is wrong:\n%s", text)
+	}
+	if late := s.cmd("watch", string(demoApex), "--timeout", "1s"); late.code != 1 || !strings.Contains(late.out, "drifted") || !strings.Contains(late.err, "not all records hold after 1s") {
+		t.Errorf("a domain that does not hold: %+v", late)
+	}
+	if nobody := s.cmd("watch", "other.example"); nobody.code == 0 || !strings.Contains(nobody.err, "not registered") {
+		t.Errorf("a domain nobody registered: %+v", nobody)
+	}
+	if gone := command(t, "status", "--url", "http://127.0.0.1:1"); gone.code != 3 {
+		t.Errorf("without a daemon: %+v", gone)
+	}
+	mended := make(chan said, 1)
+	go func() { mended <- s.cmd("watch", string(demoApex), "--timeout", "60s") }()
+	s.must(s.lab.Set(demoApex, "_dmarc."+demoApex, rrset.TXT, demoTTL, "v=DMARC1; p=reject; rua=mailto:dmarc@shop.example"))
+	if got := <-mended; got.code != 0 {
+		t.Errorf("while it is mended: %+v", got)
+	}
+}
+
+func TestPropagationIsDrawn(t *testing.T) {
+	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	d := wire.Domain{
+		Summary: wire.Summary{Name: "notice.example", Counts: map[string]int{"pending": 1, "holding": 1}},
+		Records: []wire.Record{
+			{Key: "mx", Name: "notice.example", Standing: wire.Holding, Spread: wire.Spread{Operators: 12, OperatorsGood: 12}},
+			{
+				Key: "spf", Name: "notice.example", Standing: wire.Pending, Spread: wire.Spread{Operators: 12, OperatorsGood: 5}, OverdueAt: now.Add(47 * time.Hour),
+				Votes: []monitor.SourceVote{
+					{Source: "google", Stand: judge.Good}, {Source: "quad9", Stand: judge.Absent, TTL: 300, At: now.Add(-time.Minute)},
+					{Source: "ns1.example", Authority: true, Stand: judge.Differs, TTL: 300, At: now, Lines: []string{"v=spf1 -all"}},
+				},
+			},
+		},
+	}
+	var out strings.Builder
+	p := &printer{out: &out, width: 60}
+	p.propagation(d, now)
+	want := "" +
+		"notice.example: 1 pending, 1 holding\n" +
+		"holding     [############]  12/12  mx  notice.example\n" +
+		"pending     [#####.......]   5/12  spf  notice.example\n" +
+		"           told     if it is not there in 47h0m0s\n" +
+		"            quad9        absent   cached for 4m0s\n" +
+		"            ns1.example  differs                   v=spf1 -…\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	if n := height(out.String(), 40); n != 11 {
+		t.Errorf("on 40 columns it takes %d lines", n)
+	}
+}

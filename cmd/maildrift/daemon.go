@@ -136,7 +136,7 @@ func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (er
 		Engine: d.engine, History: kept{d.store}, Version: version, Started: time.Now(), Logger: d.log,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(), TryAlert: d.tryAlert,
 		Health: d.health.Report, Receivers: d.receivers, Tokens: d.store, RequireToken: d.access.tokens, UsersChecked: d.access.users,
-		Reload: d.reload, Stopping: d.stopping, Ready: d.ready, AllowedHosts: d.hosts(),
+		Reload: d.reload, Diagnose: d.diagnose, Stopping: d.stopping, Ready: d.ready, AllowedHosts: d.hosts(),
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/view"
+	"maildrift/monitor/web/wire"
 )
 
 // checkDiagnosis is why a record is not good, and how to see and mend it.
@@ -326,4 +327,45 @@ func (n *network) Explain(ctx context.Context, evidence []monitor.Evidence) []mo
 		}
 	}
 	return out
+}
+
+// diagnose looks closer at a domain's records: it asks about all of them once, and looks around for those that are not as
+// they should be.
+func (d *daemon) diagnose(ctx context.Context, domain *monitor.Domain, state func(key string) *monitor.RecordState) ([]wire.RecordDiagnosis, error) {
+	d.mu.Lock()
+	cfg := d.cfg
+	d.mu.Unlock()
+	now := d.network.current()
+	sources := cfg.Groups[cfg.Schedules[domain.Schedule()].Resolvers]
+	why := diagnostician{asker: now.client, resolvers: sources}
+	inquiry := &monitor.Inquiry{Asker: now.client, Rules: cfg.Rules}
+	if cfg.Authority.Enabled {
+		why.zones, inquiry.Authorities = now.zones, now.zones
+	}
+	var subjects []monitor.Subject
+	for _, r := range domain.Records {
+		subject := monitor.Subject{Domain: domain, Record: r, Resolvers: sources}
+		if st := state(r.Key); st != nil {
+			subject.Baseline, subject.Verified = st.Baseline, st.Phase == judge.Verified
+		}
+		subjects = append(subjects, subject)
+	}
+	evidence, _ := inquiry.Round(ctx, subjects, nil, false)
+	results := make([]checkResult, len(evidence))
+	for i, e := range evidence {
+		results[i] = newCheckResult(e)
+	}
+	why.explain(ctx, evidence, results)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	out := make([]wire.RecordDiagnosis, len(results))
+	for i, r := range results {
+		out[i] = wire.RecordDiagnosis{Record: r.Record, Status: r.Status, Reason: r.Reason, Causes: []diagnose.Diagnosis{}, Commands: []string{}}
+		if r.Diagnosis != nil {
+			out[i].Causes = append(out[i].Causes, r.Diagnosis.Causes...)
+			out[i].Commands = append(out[i].Commands, r.Diagnosis.Commands...)
+		}
+	}
+	return out, nil
 }

@@ -123,6 +123,26 @@ func TestRegistrationShowsWhatToPublish(t *testing.T) {
 	}
 }
 
+// TestACloserLook asks why, over the API and on the page.
+func TestACloserLook(t *testing.T) {
+	w := populated(t)
+	resp := w.ask(http.MethodPost, "/api/v1/domains/notice.example/diagnose", "")
+	if resp.Code != http.StatusOK || !strings.Contains(resp.Body.String(), "one level too deep") {
+		t.Errorf("%d %s", resp.Code, resp.Body)
+	}
+	body := w.post("/domains/notice.example/diagnose", url.Values{}).Body.String()
+	for _, want := range []string{"published one level too deep", "move it", "seen at &lt;b&gt;", `short \x1b`, "v=spf1 -all"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not show %q:\n%s", want, body)
+		}
+	}
+	for _, path := range []string{"/api/v1/domains/other.example/diagnose", "/domains/other.example/diagnose", "/domains/a..b/diagnose"} {
+		if resp := w.post(path, url.Values{}); resp.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, resp.Code)
+		}
+	}
+}
+
 // TestExpiredSilence ends a silence on the page.
 func TestExpiredSilence(t *testing.T) {
 	w := populated(t)

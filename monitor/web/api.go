@@ -45,6 +45,7 @@ func (s *site) api() error {
 	s.eventOperations(api)
 	s.presetOperations(api)
 	s.tokenOperations(api)
+	s.diagnoseOperations(api)
 	document, err := json.Marshal(api.OpenAPI())
 	if err != nil {
 		return fmt.Errorf("describe the API: %w", err)

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"maildrift/monitor"
+	"maildrift/monitor/diagnose"
 	"maildrift/monitor/health"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
@@ -494,6 +495,15 @@ func newWorld(t testing.TB) *world {
 	w.options = web.Options{
 		Health: func() []health.Source {
 			return []health.Source{{ID: "google", Last: now, Heard: now, Hour: health.Slot{Start: now.Add(-time.Hour), Asked: 60, Evidence: 59, Lost: 1, Median: 20 * time.Millisecond, P99: time.Second}}}
+		},
+		Diagnose: func(_ context.Context, d *monitor.Domain, state func(string) *monitor.RecordState) ([]wire.RecordDiagnosis, error) {
+			if state(d.Records[0].Key) == nil {
+				return nil, errors.New("no state")
+			}
+			return []wire.RecordDiagnosis{{
+				Record: d.Records[0].Key, Status: "missing", Reason: "<script>", Commands: []string{"dig +short \x1b"},
+				Causes: []diagnose.Diagnosis{{Sentence: "published one level too deep", Fix: "move it", Evidence: []string{"seen at <b>"}, Publish: []diagnose.Line{{Record: diagnose.Record{Name: d.Name, Value: "v=spf1 -all"}}}}},
+			}}, nil
 		},
 		Receivers: func() []wire.Receiver {
 			return []wire.Receiver{{Receiver: "hook", Integration: "webhook[0]", LastSuccess: now.Add(-time.Minute), LastAttempt: now.Add(-time.Minute)}}

@@ -95,6 +95,9 @@ type Options struct {
 	// Health says how resolvers have answered lately, Receivers how those fare who are told of alerts. Nil: nobody knows.
 	Health    func() []health.Source
 	Receivers func() []wire.Receiver
+	// Diagnose asks around why a domain's records are not as they should be; state gives what is known of each. Without
+	// it the operation does not exist.
+	Diagnose func(ctx context.Context, d *monitor.Domain, state func(key string) *monitor.RecordState) ([]wire.RecordDiagnosis, error)
 	// Reload reads the configuration again, all of it or, with an error, nothing.
 	// Without it POST /-/reload does not exist.
 	Reload func(ctx context.Context) error

@@ -27,6 +27,8 @@ type domainPage struct {
 	By, Done, Problem string
 	// CanSilence says whether there is somebody to silence.
 	CanSilence bool
+	// CanDiagnose says whether somebody can look closer.
+	CanDiagnose bool
 }
 
 // behind is what receivers do behind operators that see alike.
@@ -65,7 +67,7 @@ func (s *site) domainPage(r *http.Request) (any, error) {
 	}
 	out := domainPage{
 		page: s.page(r.Context(), string(name), "overview"), Domain: wire.DomainOf(x.snap, d), More: len(history) > historyOnPage,
-		By: rememberedName(r), Done: doneWords(r.URL.Query().Get("done")), CanSilence: s.Alertmanager != nil,
+		By: rememberedName(r), Done: doneWords(r.URL.Query().Get("done")), CanSilence: s.Alertmanager != nil, CanDiagnose: s.Diagnose != nil,
 	}
 	out.History = each(history[:min(len(history), historyOnPage)], wire.TransitionOf)
 	out.Matrix, out.Behind = matrixOf(out.Domain), behindOf(out.Domain.OutlookBy)

@@ -61,6 +61,7 @@ func (s *site) pages() error {
 	s.mux.HandleFunc("POST /register", s.register(templates))
 	s.domainActions(templates)
 	s.signInPages(templates)
+	s.diagnosisPages(templates)
 	s.silencePages(templates)
 	s.mux.HandleFunc("GET /static/{file...}", func(w http.ResponseWriter, r *http.Request) {
 		// Files change with the program only: asking whether they have costs little, and no page ever meets the script

@@ -38,6 +38,14 @@ run(async (browser) => {
   await page.getByText("not seen as expected yet").first().waitFor();
   await browser.look(`/domains/${domain}`, "pending");
 
+  // Why is it not there? A closer look says, with what to publish.
+  await page.getByRole("button", { name: "Look closer" }).click();
+  await page.locator("section.record", { hasText: "dmarc" }).getByText("missing").first().waitFor();
+  await browser.accessible(page, "a closer look");
+  await page.screenshot({ path: `${browser.shots}/diagnosis.png`, fullPage: true });
+  await page.goBack();
+  await page.locator("#head .standing").waitFor();
+
   // It is published: the page turns by itself.
   await ask("publish");
   await standing("holding");

@@ -81,7 +81,7 @@ func TestUsage(t *testing.T) {
 	command(t, "check").expect(t, exitUsage, "", "maildrift check needs the domain to check")
 	command(t, "check", "--frobnicate", "x").expect(t, exitUsage, "", "unknown flag: --frobnicate\nSee 'maildrift check --help'")
 	command(t, "check", "not a domain").expect(t, exitUsage, "", "contains a blank")
-	command(t, "check", "example.com", "--format", "xml").expect(t, exitUsage, "", `unknown format "xml": use table or json`)
+	command(t, "check", "example.com", "--format", "xml").expect(t, exitUsage, "", `unknown format "xml": use table, json or yaml`)
 	command(t, "check", "example.com", "--preset", "directmial").expect(t, exitUsage, "", `did you mean "directmail"?`)
 	command(t, "check", "example.com", "--resolver", "dns.google").expect(t, exitUsage, "", "is not an IP address")
 	command(t, "serve", "--config", "/nonexistent.yml").expect(t, exitUsage, "", "name the configuration with --config FILE")

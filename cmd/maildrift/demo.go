@@ -84,8 +84,10 @@ func runDemo(ctx context.Context, out io.Writer, once bool) error {
 	go func() { ended <- p.daemon.run(ctx, nil) }()
 	err = p.story(ctx)
 	if err == nil && !once {
-		p.printf("\nThe daemon stays up at http://%s until Ctrl-C: look at /, /metrics and /api/v1/domains,\n"+
-			"or: maildrift domains list --url http://%s\n", p.daemon.listener.Addr(), p.daemon.listener.Addr())
+		p.printf("\nThe daemon stays up until Ctrl-C. Look at what happened, and try things:\n"+
+			"  in a browser   http://%[1]s/domains/%[2]s\n"+
+			"  in a terminal  maildrift status --url http://%[1]s\n"+
+			"                 maildrift history %[2]s --url http://%[1]s\n", p.daemon.listener.Addr(), demoDomain)
 		<-ctx.Done()
 	}
 	stop()
@@ -189,6 +191,7 @@ func (p *play) story(ctx context.Context) error {
 }
 
 func (p *play) waiting(ctx context.Context) error {
+	p.say("The page: http://%s – open it beside this to watch it there, too.", p.daemon.listener.Addr())
 	p.say("%s is registered with the preset of Alibaba Cloud Direct Mail. It must publish:", demoDomain)
 	for _, d := range p.daemon.engine.Snapshot().Domains {
 		for _, r := range d.Records {

@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"maildrift/cmd/terminal"
 	"maildrift/monitor/config"
 )
 
@@ -51,7 +53,9 @@ func (f *serveFlags) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return usageError(err)
 	}
-	log := newLogger(stderr, cfg.Log)
+	first := terminal.NewProgress(stderr, "first look", 0, terminal.Count("records"), nil)
+	defer first.End()
+	log := newLogger(first.Beside(stderr), cfg.Log)
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration: " + w)
 	}
@@ -64,7 +68,31 @@ func (f *serveFlags) run(ctx context.Context, stderr io.Writer) error {
 	defer signal.Stop(hangup)
 	d.onReady = func() { notifySystemd(log, systemd.SdNotifyReady) }
 	d.onStop = func() { notifySystemd(log, systemd.SdNotifyStopping) }
+	if first.Shown() {
+		looking, stop := context.WithCancel(ctx)
+		defer stop()
+		go followFirst(looking, d, first)
+	}
 	return d.run(ctx, hangup)
+}
+
+// followFirst shows how many records were looked at since the start, until all were: of a large fleet that takes minutes.
+func followFirst(ctx context.Context, d *daemon, shown *terminal.Progress) {
+	defer shown.End()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		snap := d.engine.Snapshot()
+		if len(snap.Votes) >= len(snap.States) {
+			return
+		}
+		shown.Set(int64(len(snap.Votes)), int64(len(snap.States)))
+	}
 }
 
 // load reads the configuration and applies the flags to it.

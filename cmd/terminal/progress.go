@@ -58,14 +58,46 @@ func (p *Progress) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// End takes the line away.
+// Shown says whether anybody sees it.
+func (p *Progress) Shown() bool { return p.out != nil }
+
+// End takes the line away, for good.
 func (p *Progress) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.clear()
+	p.out = nil
+}
+
+// clear takes the line away. The caller holds mu.
+func (p *Progress) clear() {
 	if p.out != nil && p.wide > 0 {
 		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", p.wide))
 		p.wide = 0
 	}
+}
+
+// Beside gives a writer to the same terminal: what is written there, whole lines at a time, stands above the line that
+// shows the progress.
+func (p *Progress) Beside(w io.Writer) io.Writer { return beside{p, w} }
+
+type beside struct {
+	progress *Progress
+	out      io.Writer
+}
+
+// Write writes lines.
+func (b beside) Write(text []byte) (int, error) {
+	p := b.progress
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shown := p.wide > 0
+	p.clear()
+	n, err := b.out.Write(text)
+	if shown {
+		p.draw(true)
+	}
+	return n, err
 }
 
 // draw draws the line. The caller holds mu.

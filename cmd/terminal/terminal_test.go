@@ -2,6 +2,7 @@ package terminal_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,34 @@ func TestProgress(t *testing.T) {
 	silent := terminal.NewProgress(&pipe, "backup", 0, terminal.Bytes, nil)
 	if _, err := silent.Write(make([]byte, 1<<20)); err != nil || pipe.Len() > 0 {
 		t.Errorf("a pipe is shown %q, %v", pipe.String(), err)
+	}
+}
+
+func TestWhatIsWrittenBesideStandsAbove(t *testing.T) {
+	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	var out screen
+	p := terminal.NewProgress(&out, "sweep", 2, terminal.Count("records"), func() time.Time { now = now.Add(time.Second); return now })
+	log := p.Beside(&out)
+	write := func(s string) {
+		if _, err := log.Write([]byte(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before\n")
+	p.Set(1, 2)
+	write("while\n")
+	p.End()
+	write("after\n")
+	p.Set(2, 2)
+	bar := "sweep [###############...............]  50 % of 2 records"
+	var lines []string
+	for _, part := range strings.Split(out.String(), "\r") {
+		if part = strings.TrimSpace(part); part != "" {
+			lines = append(lines, strings.SplitN(part, ", ", 2)[0])
+		}
+	}
+	if want := []string{"before", bar, "while", bar, "after"}; !slices.Equal(lines, want) {
+		t.Errorf("%q, want %q", lines, want)
 	}
 }
 

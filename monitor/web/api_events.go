@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"maildrift/monitor"
+	"maildrift/monitor/access"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web/wire"
 )
@@ -62,7 +63,7 @@ func (s *site) events(_ context.Context, in *eventsInput) (*huma.StreamResponse,
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		defer func() { <-s.streams }()
 		r, w := humago.Unwrap(hc)
-		feed := &feed{site: s, out: s.newStream(w, "text/event-stream"), domain: domain, last: max(in.Last, in.After)}
+		feed := &feed{site: s, request: r, out: s.newStream(w, "text/event-stream"), domain: domain, last: max(in.Last, in.After)}
 		w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
 		if err := feed.run(r.Context()); err != nil {
 			s.Logger.Debug("stream of events ended", "err", err)
@@ -75,6 +76,8 @@ type feed struct {
 	site   *site
 	out    *stream
 	domain rrset.Name
+	// request is how the stream was asked for: with a token that may end.
+	request *http.Request
 	// last is the number of the last transition that the client knows.
 	last uint64
 }
@@ -94,17 +97,29 @@ func (f *feed) run(ctx context.Context) error {
 		case <-f.site.Stopping:
 			return nil
 		case <-ping.C:
+			if !f.welcome() {
+				return nil
+			}
 			if err := f.write(": still here\n\n"); err != nil {
 				return err
 			}
 		case <-changed:
 			changed = f.site.Engine.Changed()
+			if !f.welcome() {
+				return nil
+			}
 			if err := f.tell(ctx); err != nil {
 				return err
 			}
 			f.rest(ctx)
 		}
 	}
+}
+
+// welcome says whether the client may still read: its token may have been revoked, or have ended.
+func (f *feed) welcome() bool {
+	caller, err := f.site.gate.identify(f.request)
+	return err == nil && caller.Scope >= access.Read
 }
 
 // rest waits, so that a sweep of many domains is not told a thousand times a second.

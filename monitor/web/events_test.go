@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"maildrift/monitor"
+	"maildrift/monitor/access"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/web"
 	"maildrift/monitor/web/client"
@@ -84,6 +86,47 @@ func TestEventsEndWithTheDaemon(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the stream holds up the stop")
+	}
+}
+
+// TestEventsEndWithTheToken revokes a token with which somebody listens.
+func TestEventsEndWithTheToken(t *testing.T) {
+	w, secrets := closed(t)
+	server := httptest.NewServer(w.handler())
+	defer server.Close()
+	c, err := client.New(server.URL, client.Options{Token: secrets[access.Read]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	heard := make(chan struct{}, 100)
+	go func() {
+		var last error
+		for _, err := range c.Events(t.Context(), "", 0) {
+			last = err
+			heard <- struct{}{}
+		}
+		ended <- last
+	}()
+	for seq := uint64(1); len(heard) == 0; seq++ { // until it listens
+		w.happens(seq, "spf")
+		time.Sleep(20 * time.Millisecond)
+	}
+	if resp := w.ask(http.MethodDelete, "/api/v1/tokens/the-read", "", "Authorization", "Bearer "+secrets[access.Admin]); resp.Code != http.StatusNoContent {
+		t.Fatalf("%d %s", resp.Code, resp.Body)
+	}
+	for seq := uint64(1000); ; seq++ {
+		select {
+		case err := <-ended:
+			if !errors.Is(err, io.EOF) {
+				t.Errorf("ended with %v", err)
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+			w.happens(seq, "spf")
+		case <-t.Context().Done():
+			t.Fatal("who has no token any more still listens")
+		}
 	}
 }
 

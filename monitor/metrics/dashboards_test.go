@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"maildrift/monitor/resolve"
 )
 
 // dashboard is what is looked at of a Grafana dashboard.
@@ -103,6 +105,33 @@ func checkPanels(t *testing.T, file string, panels []panel) {
 				t.Errorf("%s: panel %q asks %q of %q: want the chosen source and instance", file, p.Title, target.Expr, target.Datasource.UID)
 			}
 		}
+	}
+}
+
+// TestRulesAndDashboardsSpeakOfOutcomesThatExist finds a word that no series has: it would make all of them count as
+// failures, and nothing empty.
+func TestRulesAndDashboardsSpeakOfOutcomesThatExist(t *testing.T) {
+	texts, err := filepath.Glob("../../configs/grafana/dashboards/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range append(texts, rulesFolder+"/maildrift.recording.rules.yml") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`outcome!?[=~]+\\?"([^"\\]+)`).FindAllStringSubmatch(string(text), -1) {
+			for word := range strings.SplitSeq(m[1], "|") {
+				found++
+				if !slices.ContainsFunc(resolve.Outcomes(), func(o resolve.Outcome) bool { return o.String() == word }) {
+					t.Errorf("%s speaks of the outcome %q, which is none", file, word)
+				}
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d outcomes were found", found)
 	}
 }
 

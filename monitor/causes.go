@@ -128,7 +128,11 @@ func (sw *sweep) digestPauses() {
 func (j *job) fate(now time.Time, after time.Duration) rootcause.Record {
 	out := rootcause.Record{
 		Domain: j.state.ID.Domain, Name: j.state.Name, State: shareOf(&j.state, now, after),
-		Zone: j.state.Zone, Servers: j.state.Servers, Now: j.evidence.Zone.Apex, ServersNow: serverNames(j.evidence.Zone),
+		Zone: j.state.Zone, Servers: j.state.Servers,
+	}
+	// A delegation that could not be found out says nothing: only one that was found elsewhere has moved.
+	if z := j.evidence.Zone; len(z.Servers) > 0 && !z.Unsure {
+		out.Now, out.ServersNow = j.evidence.Zone.Apex, serverNames(j.evidence.Zone)
 	}
 	if out.State == rootcause.Unreachable && !unanswered(j.evidence.Decision) {
 		out.State = rootcause.Well

@@ -43,6 +43,9 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	if sw.summary.Distrusted != "" {
 		e.log.Warn("sweep not trusted", "of", cmp.Or(sw.summary.Group, "single domains"), "why", sw.summary.Distrusted)
 	}
+	for c, why := range sw.found {
+		e.log.Info("cause found", "cause", c, "detail", why.Detail)
+	}
 	if len(batch.Incidents) > 0 {
 		e.wake(e.tell)
 	}

@@ -21,6 +21,8 @@ type Zone struct {
 	Found time.Time
 	// Detail says why there are no servers.
 	Detail string
+	// Unsure says that the name may live in another zone, below: nobody could be heard on whether there is one.
+	Unsure bool
 }
 
 // DelegationOptions of Delegations; the zero value is ready for use.
@@ -127,8 +129,12 @@ func (d *Delegations) find(ctx context.Context, name rrset.Name) Zone {
 			}
 			continue
 		}
-		if below, ok := d.descend(ctx, zone, cut); ok {
+		below, found, told := d.descend(ctx, zone, cut)
+		switch {
+		case found:
 			zone = below
+		case !told:
+			zone.Unsure = true
 		}
 	}
 	return zone
@@ -202,8 +208,8 @@ func (d *Delegations) allowed(a netip.Addr) bool {
 	return d.o.AllowPrivate || IsPublic(a)
 }
 
-// descend asks a zone's servers whether there is a cut at a name.
-func (d *Delegations) descend(ctx context.Context, zone Zone, cut rrset.Name) (Zone, bool) {
+// descend asks a zone's servers whether there is a cut at a name. Told is false if none of them says.
+func (d *Delegations) descend(ctx context.Context, zone Zone, cut rrset.Name) (below Zone, found, told bool) {
 	for _, s := range zone.Servers {
 		reply := d.client.raw(ctx, s, Question{cut, rrset.NS})
 		if reply == nil {
@@ -215,15 +221,15 @@ func (d *Delegations) descend(ctx context.Context, zone Zone, cut rrset.Name) (Z
 		}
 		if len(hosts) == 0 {
 			d.keep(Zone{Apex: cut}, 60)
-			return Zone{}, false
+			return Zone{}, false, true
 		}
 		servers := d.serversOf(ctx, hosts, glueIn(reply.Extra, zone.Apex))
 		if len(servers) == 0 {
-			return Zone{Apex: cut, Detail: "its servers have no address that may be asked"}, true
+			return Zone{Apex: cut, Detail: "its servers have no address that may be asked"}, true, true
 		}
-		return d.keep(Zone{Apex: cut, Servers: servers}, ttl), true
+		return d.keep(Zone{Apex: cut, Servers: servers}, ttl), true, true
 	}
-	return Zone{}, false
+	return Zone{}, false, false
 }
 
 func nsAt(rrs []dns.RR, cut rrset.Name) ([]rrset.Name, uint32) {

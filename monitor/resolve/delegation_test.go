@@ -106,6 +106,24 @@ func TestALameServerDoesNotHideACut(t *testing.T) {
 	}
 }
 
+// A zone above whose servers say nothing has not taken its delegation back.
+func TestSilenceAboveIsNoWordAboutACut(t *testing.T) {
+	lab, _, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
+	if z := find(d, "shop.example"); z.Apex != "shop.example" || z.Unsure {
+		t.Fatalf("lives in %q, unsure %v", z.Apex, z.Unsure)
+	}
+	for _, a := range lab.Authorities() {
+		a.Fault(dnslab.Match{Below: "shop.example"}, dnslab.Drop)
+	}
+	d.Forget("shop.example")
+	if z := find(d, "shop.example"); z.Apex == "shop.example" || !z.Unsure {
+		t.Errorf("while nobody says: lives in %q, unsure %v", z.Apex, z.Unsure)
+	}
+	if z := find(d, "unregistered.example"); z.Unsure {
+		t.Errorf("what is said not to be a zone is unsure: %+v", z)
+	}
+}
+
 func TestWhenNothingAnswersThereAreNoServers(t *testing.T) {
 	lab, r, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
 	r.Cut(true)

@@ -122,21 +122,28 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		e.stored[d.Name] = d
 	}
 	for _, s := range memory.States {
-		e.states[s.ID] = &s
+		e.states[s.ID] = s
 	}
 	for _, u := range memory.Upkeep {
 		e.upkeep[u.Domain] = &u
 	}
-	for _, iv := range memory.LastSeen {
-		e.lastSeen[seenKey{iv.ID, iv.Source}] = iv.hash()
-		if iv.Authority && iv.Mark != MarkUnasked {
-			e.servers[iv.ID] = append(e.servers[iv.ID], iv.Source)
+	if memory.LastSeen != nil {
+		if err := memory.LastSeen(e.recall); err != nil {
+			return nil, fmt.Errorf("read what was heard last: %w", err)
 		}
 	}
 	if err := e.Apply(ctx, settings, configured); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// recall takes in what a source said last before the start.
+func (e *Engine) recall(iv Interval) {
+	e.lastSeen[seenKey{iv.ID, iv.Source}] = iv.hash()
+	if iv.Authority && iv.Mark != MarkUnasked {
+		e.servers[iv.ID] = append(e.servers[iv.ID], iv.Source)
+	}
 }
 
 // Apply takes new settings and a new set of configured domains, all or nothing.

@@ -260,8 +260,11 @@ func (j *memJournal) memory() Memory {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	m := Memory{
-		States: slices.Collect(maps.Values(j.states)), Domains: slices.Collect(maps.Values(j.domains)),
-		LastSeen: slices.Clone(j.intervals), Self: j.self, Upkeep: slices.Collect(maps.Values(j.upkeep)),
+		Domains:  slices.Collect(maps.Values(j.domains)),
+		LastSeen: handOver(slices.Clone(j.intervals)), Self: j.self, Upkeep: slices.Collect(maps.Values(j.upkeep)),
+	}
+	for _, s := range j.states {
+		m.States = append(m.States, &s)
 	}
 	for _, i := range j.incidents {
 		if !i.Open() {
@@ -269,6 +272,16 @@ func (j *memJournal) memory() Memory {
 		}
 	}
 	return m
+}
+
+// handOver gives intervals as a memory does.
+func handOver(intervals []Interval) func(take func(Interval)) error {
+	return func(take func(Interval)) error {
+		for _, iv := range intervals {
+			take(iv)
+		}
+		return nil
+	}
 }
 
 // pager keeps the last thing that was told about each alert, and how often it

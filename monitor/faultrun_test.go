@@ -83,9 +83,13 @@ func (j *runJournal) memory(t *testing.T, shift time.Duration) Memory {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	m := Memory{
-		States: slices.Collect(maps.Values(j.states)), Domains: slices.Collect(maps.Values(j.domains)),
-		LastSeen: slices.Collect(maps.Values(j.lastSeen)), Self: j.self,
+	type kept struct {
+		Memory
+		Last []Interval
+	}
+	m := kept{Memory{Domains: slices.Collect(maps.Values(j.domains)), Self: j.self}, slices.Collect(maps.Values(j.lastSeen))}
+	for _, s := range j.states {
+		m.States = append(m.States, &s)
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -98,11 +102,12 @@ func (j *runJournal) memory(t *testing.T, shift time.Duration) Memory {
 	if text, err = json.Marshal(shifted(tree, shift)); err != nil {
 		t.Fatal(err)
 	}
-	var back Memory
+	var back kept
 	if err := json.Unmarshal(text, &back); err != nil {
 		t.Fatal(err)
 	}
-	return back
+	back.LastSeen = handOver(back.Last)
+	return back.Memory
 }
 
 // shifted moves all times in a JSON document.

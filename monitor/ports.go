@@ -114,12 +114,14 @@ func (s SelfState) reckoned() SelfState {
 
 // Memory is what the engine starts from: all that was committed.
 type Memory struct {
-	States  []RecordState
+	// States are the engine's own from now on.
+	States  []*RecordState
 	Domains []StoredDomain
 	// Closed are incidents that ended lately, to be told again after a restart.
 	Closed []Incident
-	// LastSeen is the last interval of each record and source.
-	LastSeen []Interval
+	// LastSeen hands over the last interval of each record and source, those of a record one after the other; nil
+	// if there are none. A large fleet has millions: they are read one by one and not kept as they are.
+	LastSeen func(take func(Interval)) error `json:"-"`
 	Upkeep   []Upkeep
 	Self     SelfState
 }

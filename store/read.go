@@ -24,7 +24,7 @@ const closedFor = 24 * time.Hour
 func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	var m monitor.Memory
 	err := s.view(func(tx *bolt.Tx) error {
-		if err := each(tx.Bucket(bucketStates), func(st monitor.RecordState) { m.States = append(m.States, st) }); err != nil {
+		if err := each(tx.Bucket(bucketStates), func(st *monitor.RecordState) { m.States = append(m.States, st) }); err != nil {
 			return err
 		}
 		if err := each(tx.Bucket(bucketDomains), func(d monitor.StoredDomain) { m.Domains = append(m.Domains, d) }); err != nil {
@@ -40,11 +40,9 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 				return fmt.Errorf("the monitor's own state: %w", err)
 			}
 		}
-		if err := loadClosed(tx, &m); err != nil {
-			return err
-		}
-		return loadLastSeen(tx, &m)
+		return loadClosed(tx, &m)
 	})
+	m.LastSeen = s.lastSeen
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -79,9 +77,13 @@ func loadClosed(tx *bolt.Tx, m *monitor.Memory) error {
 	return nil
 }
 
-// loadLastSeen gives the newest interval of each record and source: the last of
+// lastSeen gives the newest interval of each record and source: the last of
 // each run of keys that differ in their sequence number only.
-func loadLastSeen(tx *bolt.Tx, m *monitor.Memory) error {
+func (s *Store) lastSeen(take func(monitor.Interval)) error {
+	return s.view(func(tx *bolt.Tx) error { return lastOfEach(tx, take) })
+}
+
+func lastOfEach(tx *bolt.Tx, take func(monitor.Interval)) error {
 	var last monitor.Interval
 	var series []byte
 	err := tx.Bucket(bucketIntervals).ForEach(func(k, v []byte) error {
@@ -91,7 +93,7 @@ func loadLastSeen(tx *bolt.Tx, m *monitor.Memory) error {
 		}
 		if own := k[:len(k)-8]; !bytes.Equal(own, series) {
 			if series != nil {
-				m.LastSeen = append(m.LastSeen, last)
+				take(last)
 			}
 			series = bytes.Clone(own)
 		}
@@ -99,7 +101,7 @@ func loadLastSeen(tx *bolt.Tx, m *monitor.Memory) error {
 		return nil
 	})
 	if err == nil && series != nil {
-		m.LastSeen = append(m.LastSeen, last)
+		take(last)
 	}
 	return err
 }

@@ -9,7 +9,16 @@ type Query struct {
 	// Fresh asks in another way than the time before: a new source port, TCP, the
 	// source's next address. Used to confirm what a first answer said.
 	Fresh bool
+	// Known is the print of the answer that the source gave last; 0 if there is none. A reply that says the same is
+	// recognised by it and not read again.
+	Known Print
+	// Ref comes back with the observation: for the asker to know its question by.
+	Ref int
 }
+
+// Print identifies what a reply says, but for TTLs, the order of records and the case of names. Replies with one
+// print would be interpreted alike. It means something within one process only; 0 is none.
+type Print uint64
 
 // Asker answers batches of queries. The shape is a batch with a callback, not
 // a call a question, so that an implementation may share sockets, pipeline

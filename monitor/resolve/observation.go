@@ -118,6 +118,12 @@ type EDE struct {
 type Observation struct {
 	Source   *Source
 	Question Question
+	// Ref is that of the query.
+	Ref int
+	// Print identifies what the reply says; 0 if it cannot be recognised again. With Same it says what the query's Known
+	// stands for, and nothing else that a reply says is filled in here, not even Outcome, but for TTL.
+	Print Print
+	Same  bool
 	// At is when the reply came, or when asking was given up.
 	At time.Time
 	// Outcome says which of the fields below mean something.

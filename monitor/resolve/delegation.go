@@ -275,7 +275,7 @@ func (c *Client) raw(ctx context.Context, s *Source, q Question) *dns.Msg {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	if l.limit.Wait(ctx) != nil {
+	if l.pacer.wait(ctx) != nil {
 		return nil
 	}
 	m := newQuery(Query{Source: s, Question: q}, true)

@@ -29,7 +29,7 @@ const (
 )
 
 // matches says whether a reply speaks to a question at all (RFC 5452 section
-// 9.1): it is a reply, with this ID, to exactly this question.
+// 9.1): it is a reply, with this ID, to exactly this question. answers says the same of messages.
 func matches(query, reply *dns.Msg) bool {
 	if !reply.Response || reply.Id != query.Id || reply.Opcode != dns.OpcodeQuery || len(reply.Question) != 1 {
 		return false
@@ -208,6 +208,7 @@ func hasType(answer []dns.RR, owner string, t rrset.Type) bool {
 // alias gives the target of the CNAME at a name, its TTL, and how many different
 // ones there are.
 func alias(answer []dns.RR, at string) (target string, ttl uint32, n int) {
+	ttl = maxTTL
 	for _, rr := range answer {
 		c, ok := rr.(*dns.CNAME)
 		if !ok || !sameName(c.Hdr.Name, at) || c.Hdr.Class != dns.ClassINET {
@@ -216,7 +217,7 @@ func alias(answer []dns.RR, at string) (target string, ttl uint32, n int) {
 		if n == 0 || !sameName(target, c.Target) {
 			n++
 		}
-		target, ttl = c.Target, clampTTL(c.Hdr.Ttl)
+		target, ttl = c.Target, min(ttl, clampTTL(c.Hdr.Ttl))
 	}
 	return target, ttl, n
 }

@@ -1,0 +1,236 @@
+package resolve
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"maildrift/monitor/rrset"
+)
+
+const (
+	// downAfter is how many questions in a row a source may leave unanswered before the
+	// rest of a batch is not sent to it.
+	downAfter = 8
+	// carefulWorkers is how many questions at once are asked with care.
+	carefulWorkers = 16
+	notAsked       = "not asked: it answered none of the questions before"
+)
+
+// asking is one source's share of a batch. Most of it goes over UDP, one [leg] an address; what needs more than a question
+// and a reply is asked with care, by a few workers: what was truncated or answered wrongly, what must go another way, and
+// all that goes to sources that are not spoken to over UDP.
+type asking struct {
+	client *Client
+	lane   *lane
+	source *Source
+	ctx    context.Context //nolint:containedctx // it lives exactly as long as the call that it is of
+	emit   func(Observation)
+	// queries are the source's own, items what has become of them.
+	queries []Query
+	items   []item
+	// whole is all the time that an unanswered question has.
+	whole time.Duration
+	began time.Time
+	// open counts the queries that are not emitted yet.
+	open atomic.Int32
+	work sync.WaitGroup
+
+	mu sync.Mutex
+	// next is the first query that nobody has begun.
+	next int
+	// moved are the questions that another address is to be asked, by address; walking says which addresses have a leg.
+	moved   [][]int32
+	walking []bool
+	// careful are the questions to be asked with care, workers how many do so.
+	careful queue[task]
+	workers int
+	// silent counts the questions in a row that got no answer. While probing it is being found out whether the source lives at
+	// all; dead says that it does not.
+	silent        int
+	probing, dead bool
+
+	// proving is held by whoever finds out.
+	proving sync.Mutex
+}
+
+// item is what has become of one query. The leg that it is at works on it; a leg that it was at before may end it by a late
+// reply.
+type item struct {
+	began time.Time
+	// sent is when the last try went out, in nanoseconds since the asking began.
+	sent atomic.Int64
+	// tries counts those that went out, wrong the replies to something else in its place.
+	tries, wrong atomic.Int32
+	// at is the leg that it is at. settled is 0 while it is open, else one more than the leg that ended it.
+	at, settled atomic.Int32
+}
+
+// task is a question to be asked with care, and what is known of it.
+type task struct {
+	query Query
+	start start
+}
+
+// ask asks the source all its questions and returns when all are emitted.
+func (a *asking) ask() {
+	a.open.Store(int32(len(a.queries)))
+	if a.source.Transport != UDP {
+		for _, q := range a.queries {
+			a.later(q, start{transport: a.source.Transport})
+		}
+		a.work.Wait()
+		return
+	}
+	plain := a.queries[:0]
+	for _, q := range a.queries {
+		if q.Fresh {
+			a.later(q, start{transport: TCP, address: int(a.lane.turn.Add(1)) % len(a.source.Addrs)})
+		} else {
+			plain = append(plain, q)
+		}
+	}
+	a.queries = plain
+	a.items = make([]item, len(a.queries))
+	if len(a.queries) > 0 {
+		a.mu.Lock()
+		a.walk(a.lane.preferred(), true)
+		a.mu.Unlock()
+	}
+	a.work.Wait()
+}
+
+// walk gives an address a leg, which with first takes the questions that nobody has begun. The caller holds mu.
+func (a *asking) walk(address int, first bool) {
+	if a.walking[address] {
+		return
+	}
+	a.walking[address] = true
+	leg := newLeg(a, address, first)
+	a.work.Go(leg.run)
+}
+
+// later has a question asked with care.
+func (a *asking) later(q Query, s start) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.careful.push(task{q, s})
+	if a.workers < carefulWorkers {
+		a.workers++
+		a.work.Go(a.askCarefully)
+	}
+}
+
+// askCarefully is one of the workers.
+func (a *asking) askCarefully() {
+	for {
+		a.mu.Lock()
+		if a.careful.len() == 0 {
+			a.workers--
+			a.mu.Unlock()
+			return
+		}
+		t := a.careful.pop()
+		a.mu.Unlock()
+		o := Observation{Outcome: Timeout, Detail: notAsked}
+		if a.alive() {
+			o = a.client.askOne(a.ctx, a.lane, t.query, t.start)
+		}
+		a.finish(t.query, o)
+	}
+}
+
+// finish emits what became of a query.
+func (a *asking) finish(q Query, o Observation) {
+	o.Source, o.Question, o.Ref = q.Source, q.Question, q.Ref
+	if o.At.IsZero() {
+		o.At = time.Now()
+	}
+	if o.Detail != notAsked {
+		a.heard(!o.Same && (o.Outcome == Timeout || o.Outcome == Network))
+	}
+	a.emit(o)
+	a.open.Add(-1)
+}
+
+// heard takes in whether a question was left unanswered.
+func (a *asking) heard(silent bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if silent {
+		a.silent++
+	} else {
+		a.silent = 0
+	}
+}
+
+// alive says whether the source is worth being asked. A resolver that has been silent is asked for the root's servers, which
+// every resolver knows: it may be slow only for zones whose own servers are dead, and those of one domain must not blind
+// it for the others. One asks for all.
+func (a *asking) alive() bool {
+	a.proving.Lock()
+	defer a.proving.Unlock()
+	a.mu.Lock()
+	silent, dead := a.silent >= downAfter, a.dead
+	a.mu.Unlock()
+	if dead || !silent {
+		return !dead
+	}
+	lives := false
+	if a.source.Role == Recursive {
+		root := Query{Source: a.source, Question: Question{Name: rrset.Root, Type: rrset.NS}}
+		o := a.client.askOne(a.ctx, a.lane, root, start{transport: a.source.Transport})
+		lives = o.Outcome != Timeout && o.Outcome != Network
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.dead = !lives; lives {
+		a.silent = 0
+	}
+	return lives
+}
+
+// begin gives a leg up to n questions that nobody has begun: from one number to before another. None are given while
+// it is found out whether the source lives at all. With out they shall not be asked.
+func (a *asking) begin(n int) (from, to int, out bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	from = a.next
+	switch {
+	case a.dead:
+		a.next = len(a.queries)
+		return from, a.next, from < a.next
+	case a.probing || from == len(a.queries):
+		return from, from, false
+	case a.silent >= downAfter:
+		a.probing = true
+		a.work.Go(func() {
+			a.alive()
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.probing = false
+		})
+		return from, from, false
+	}
+	a.next = min(len(a.queries), from+n)
+	return from, a.next, false
+}
+
+// move has a question asked at another address. It must not be at a leg any more.
+func (a *asking) move(number int32, address int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.items[number].at.Store(int32(address))
+	a.moved[address] = append(a.moved[address], number)
+	a.walk(address, false)
+}
+
+// arrived gives the questions that were moved to an address since.
+func (a *asking) arrived(address int, into []int32) []int32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	into = append(into, a.moved[address]...)
+	a.moved[address] = a.moved[address][:0]
+	return into
+}

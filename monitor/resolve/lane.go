@@ -1,0 +1,172 @@
+package resolve
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// manyLanes is from how many on those that have not been used for laneLife are forgotten.
+	manyLanes = 4096
+	laneLife  = time.Hour
+)
+
+// lane is what one source's questions share over all calls.
+type lane struct {
+	source *Source
+	pacer  *pacer
+	// window is the most questions in flight to one address.
+	window int
+	http   *http.Client
+	tls    *tls.Config
+	// turn goes round the source's addresses; prefer is the one that is asked first.
+	turn, prefer atomic.Uint32
+	// plain is until when EDNS is left out, used when the lane was asked for last, as Unix nanoseconds.
+	plain, used atomic.Int64
+
+	mu      sync.Mutex
+	streams map[netip.AddrPort]*stream
+	closed  bool
+}
+
+// lane gives the lane of a source, by all that it depends on.
+func (c *Client) lane(s *Source) (*lane, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errors.New("the client is closed")
+	}
+	key := fmt.Sprintf("%s %v %s %v %d", s.ID, s.Addrs, s.Transport, s.Rate, s.Window)
+	l, ok := c.lanes[key]
+	if !ok {
+		var err error
+		if l, err = c.newLane(s); err != nil {
+			return nil, err
+		}
+		c.forget()
+		c.lanes[key] = l
+	}
+	l.used.Store(time.Now().UnixNano())
+	return l, nil
+}
+
+// forget drops the lanes that were not used for long, once there are many: zones' servers come and go. The caller holds mu.
+func (c *Client) forget() {
+	if len(c.lanes) < manyLanes {
+		return
+	}
+	for key, l := range c.lanes {
+		if time.Since(time.Unix(0, l.used.Load())) > laneLife {
+			l.close()
+			delete(c.lanes, key)
+		}
+	}
+}
+
+func (c *Client) newLane(s *Source) (*lane, error) {
+	l := &lane{source: s, window: s.Window, streams: map[netip.AddrPort]*stream{}}
+	if l.window <= 0 {
+		l.window = c.o.Window
+	}
+	l.pacer = c.pacer(s, l.window)
+	if s.Transport == DoT || s.Transport == DoH {
+		l.tls = &tls.Config{ServerName: s.ServerName, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(8)}
+		if s.RootCAFile != "" {
+			pem, err := os.ReadFile(s.RootCAFile)
+			if err != nil {
+				return nil, fmt.Errorf("read certificates of %s: %w", s.ID, err)
+			}
+			l.tls.RootCAs = x509.NewCertPool()
+			if !l.tls.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("no certificate in %s", s.RootCAFile)
+			}
+		}
+	}
+	if s.Transport == DoH {
+		l.http = dohClient(s, l.tls)
+	}
+	return l, nil
+}
+
+// pacer gives the pacer of a source: all resolvers of one operator share one, which is as fast as the fastest of them may
+// be asked. The caller holds mu.
+func (c *Client) pacer(s *Source, window int) *pacer {
+	rate := s.Rate
+	if rate <= 0 {
+		rate = c.o.Rate
+	}
+	if s.Role != Recursive || s.Operator == "" {
+		return newPacer(rate, window)
+	}
+	p, ok := c.pacers[s.Operator]
+	if !ok {
+		p = newPacer(rate, window)
+		c.pacers[s.Operator] = p
+	}
+	p.raise(rate)
+	return p
+}
+
+// dohClient makes an HTTP client that connects to the source's addresses only.
+func dohClient(s *Source, conf *tls.Config) *http.Client {
+	var turn atomic.Uint32
+	return &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig: conf, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, network, s.Addrs[int(turn.Add(1))%len(s.Addrs)].String())
+			},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// close lets go of idle connections and ends streams.
+func (l *lane) close() {
+	if l.http != nil {
+		l.http.CloseIdleConnections()
+	}
+	l.mu.Lock()
+	streams := l.streams
+	l.streams, l.closed = map[netip.AddrPort]*stream{}, true
+	l.mu.Unlock()
+	for _, s := range streams {
+		s.close(net.ErrClosed)
+		<-s.ended
+	}
+}
+
+// preferred is the address that is asked first.
+func (l *lane) preferred() int { return int(l.prefer.Load()) % len(l.source.Addrs) }
+
+// avoid has another address asked first from the next batch on, since this one does not answer.
+func (l *lane) avoid(address int) {
+	if l.preferred() == address {
+		l.prefer.Store(uint32(address + 1))
+	}
+}
+
+// plainNow says whether questions go without EDNS.
+func (l *lane) plainNow(now time.Time) bool { return now.UnixNano() <= l.plain.Load() }
+
+// refusesEDNS says whether a reply means that the source does not know EDNS (RFC 6891 section 7), and remembers it for an hour.
+func (l *lane) refusesEDNS(reply *dns.Msg, now time.Time) bool {
+	if l.plainNow(now) || reply.Rcode != dns.RcodeFormatError && reply.Rcode != dns.RcodeNotImplemented {
+		return false
+	}
+	l.plain.Store(now.Add(time.Hour).UnixNano())
+	return true
+}

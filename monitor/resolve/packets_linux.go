@@ -1,0 +1,137 @@
+package resolve
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// datagram is how the kernel takes one of a batch (recvmmsg(2)).
+type datagram struct {
+	head unix.Msghdr
+	size uint32
+}
+
+// packets is a UDP socket that is connected to one server, so that the kernel throws away what others send, and speaks to the
+// kernel a batch at a time. It belongs to one goroutine.
+type packets struct {
+	conn *net.UDPConn
+	raw  syscall.RawConn
+
+	out, in       []datagram
+	outVec, inVec []unix.Iovec
+	buffers       *buffers
+	// queued messages wait to be sent; got were received.
+	queued, got int
+	err         error
+	send, take  func(fd uintptr) bool
+}
+
+func openPackets(server netip.AddrPort, b *buffers) (*packets, error) {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	n := len(b.in)
+	p := &packets{
+		conn: conn, raw: raw, buffers: b,
+		out: make([]datagram, n), in: make([]datagram, n), outVec: make([]unix.Iovec, n), inVec: make([]unix.Iovec, n),
+	}
+	for i := range n {
+		p.inVec[i].Base = &b.in[i][0]
+		p.inVec[i].SetLen(len(b.in[i]))
+		p.in[i].head.Iov, p.out[i].head.Iov = &p.inVec[i], &p.outVec[i]
+		p.in[i].head.SetIovlen(1)
+		p.out[i].head.SetIovlen(1)
+	}
+	p.send, p.take = p.sendBatch, p.takeBatch
+	return p, nil
+}
+
+// queue puts a message, which stays the caller's and must stay as it is until flush, into the batch.
+func (p *packets) queue(message []byte) {
+	p.outVec[p.queued].Base = &message[0]
+	p.outVec[p.queued].SetLen(len(message))
+	p.queued++
+}
+
+// flush sends what is queued and gives how many messages went out. Without an error all did; the kernel may refuse the
+// rest for now.
+func (p *packets) flush() (int, error) {
+	n := p.queued
+	if n == 0 {
+		return 0, nil
+	}
+	p.err = nil
+	err := p.raw.Write(p.send)
+	sent := n - p.queued
+	p.queued = 0
+	return sent, errors.Join(err, p.err)
+}
+
+func (p *packets) sendBatch(fd uintptr) bool {
+	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&p.out[0])), uintptr(p.queued), 0, 0, 0)
+	switch {
+	case errno == unix.EINTR:
+		return p.sendBatch(fd)
+	case errno != 0 && errno != unix.EAGAIN:
+		p.err = os.NewSyscallError("sendmmsg", errno)
+	case errno == 0:
+		p.queued -= int(n)
+	}
+	return true
+}
+
+// receive waits until messages come, the deadline passes (os.ErrDeadlineExceeded) or the socket fails.
+func (p *packets) receive(deadline time.Time) error {
+	p.got, p.err = 0, nil
+	if err := p.conn.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	if err := p.raw.Read(p.take); err != nil {
+		return err
+	}
+	return p.err
+}
+
+// poll takes what has come and does not wait.
+func (p *packets) poll() error {
+	p.got, p.err = 0, nil
+	if err := p.raw.Control(func(fd uintptr) { p.take(fd) }); err != nil {
+		return err
+	}
+	return p.err
+}
+
+func (p *packets) takeBatch(fd uintptr) bool {
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&p.in[0])), uintptr(len(p.in)), unix.MSG_DONTWAIT, 0, 0)
+	switch {
+	case errno == unix.EINTR:
+		return p.takeBatch(fd)
+	case errno == unix.EAGAIN:
+		return false
+	case errno != 0:
+		p.err = os.NewSyscallError("recvmmsg", errno)
+	default:
+		p.got = int(n)
+	}
+	return true
+}
+
+// message gives the i-th message that was received, valid until the next receive, and whether it was longer than what there is
+// room for.
+func (p *packets) message(i int) (message []byte, cut bool) {
+	return p.buffers.in[i][:p.in[i].size], p.in[i].head.Flags&unix.MSG_TRUNC != 0
+}
+
+func (p *packets) close() { _ = p.conn.Close() }

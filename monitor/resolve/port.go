@@ -1,0 +1,94 @@
+package resolve
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+const (
+	// A port is given up for another after so many questions or so long: who wants to forge an answer has to find both port
+	// and ID of a question while it is open (RFC 5452 section 9), and no port is open long enough to be searched for.
+	portQuestions = 1000
+	portLife      = 2 * time.Second
+	// batch is how many messages go to or come from the kernel at once; few are enough for few questions.
+	batch, smallBatch = 32, 4
+	// received is the room for one reply: more than the 1232 octets that EDNS offers. What is longer is asked for over TCP.
+	received = 2048
+)
+
+// buffers are what messages stand in while they are sent and received.
+type buffers struct {
+	in  [][received]byte
+	out [][maxQuestion]byte
+}
+
+func newBuffers(n int) *buffers {
+	return &buffers{in: make([][received]byte, n), out: make([][maxQuestion]byte, n)}
+}
+
+// port is a socket for some questions, and the IDs under which they went out. IDs are never used twice on one port, so that
+// a reply under an ID that is not known is none of ours. It belongs to one goroutine.
+type port struct {
+	*packets
+	opened time.Time
+	sent   int
+	limit  int
+	// ids is a hash table with open addressing, never more than half full; nothing is taken out.
+	ids    []idEntry
+	random *bufio.Reader
+}
+
+type idEntry struct {
+	id uint16
+	// item is one more than the number of the question, so that 0 is none.
+	item int32
+}
+
+func openPort(server netip.AddrPort, b *buffers, now time.Time) (*port, error) {
+	p, err := openPackets(server, b)
+	if err != nil {
+		return nil, err
+	}
+	limit, size := portQuestions, 2048
+	if len(b.in) == smallBatch {
+		limit, size = 16, 64
+	}
+	return &port{packets: p, opened: now, limit: limit, ids: make([]idEntry, size), random: bufio.NewReaderSize(rand.Reader, 128)}, nil
+}
+
+// worn says whether the port has been used long enough.
+func (p *port) worn(now time.Time) bool { return p.sent >= p.limit || now.Sub(p.opened) >= portLife }
+
+// newID gives a question an ID that nobody can guess.
+func (p *port) newID(item int32) uint16 {
+	var b [2]byte
+	for {
+		_, _ = p.random.Read(b[:1]) // crypto/rand never fails
+		_, _ = p.random.Read(b[1:])
+		id := binary.BigEndian.Uint16(b[:])
+		if e := p.entry(id); e.item == 0 {
+			e.id, e.item = id, item+1
+			p.sent++
+			return id
+		}
+	}
+}
+
+// item gives the question that went out under an ID.
+func (p *port) item(id uint16) (int32, bool) {
+	e := p.entry(id)
+	return e.item - 1, e.item != 0
+}
+
+// entry gives the ID's place in the table, or the free one that it would take.
+func (p *port) entry(id uint16) *idEntry {
+	mask := uint16(len(p.ids) - 1)
+	for at := id & mask; ; at = (at + 1) & mask {
+		if e := &p.ids[at]; e.item == 0 || e.id == id {
+			return e
+		}
+	}
+}

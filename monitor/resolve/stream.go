@@ -1,0 +1,246 @@
+package resolve
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// streamIdle is how long a connection stays open that nobody uses, streamQuestions how many questions it takes.
+	streamIdle      = 10 * time.Second
+	streamQuestions = 1000
+)
+
+// stream is a TCP or TLS connection that many questions share, sent without waiting for the answers before (RFC 7766 section
+// 6.2). Safe for concurrent use.
+type stream struct {
+	conn net.Conn
+	// ended is closed when the connection's reader has ended.
+	ended chan struct{}
+
+	writing sync.Mutex
+	mu      sync.Mutex
+	// waiting are the questions that are open, by ID; nil where the asker has gone.
+	waiting map[uint16]chan []byte
+	asked   int
+	err     error
+}
+
+// exchangeStream sends a message over a connection that is open already, or a new one, and gives the reply to it.
+func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte) (*dns.Msg, error) {
+	for {
+		s, reused, err := l.stream(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := s.exchange(ctx, wire)
+		if err != nil && reused && ctx.Err() == nil {
+			continue // it was closed under us, as servers do with connections that are idle
+		}
+		if err != nil {
+			return nil, err
+		}
+		return parseReply(m, reply)
+	}
+}
+
+// stream gives a connection to an address, and whether others have used it before.
+func (l *lane) stream(ctx context.Context, o *Observation) (*stream, bool, error) {
+	l.mu.Lock()
+	s, ok := l.streams[o.Server]
+	l.mu.Unlock()
+	if ok && s.open() {
+		return s, true, nil
+	}
+	s, err := dialStream(ctx, o.Server, l.tls, o.Transport == DoT)
+	if err != nil {
+		return nil, false, err
+	}
+	l.mu.Lock()
+	before, had := l.streams[o.Server]
+	closed := l.closed
+	if !closed {
+		l.streams[o.Server] = s
+	}
+	l.mu.Unlock()
+	if had {
+		before.retire()
+	}
+	if closed {
+		s.close(net.ErrClosed)
+		return nil, false, net.ErrClosed
+	}
+	return s, false, nil
+}
+
+func dialStream(ctx context.Context, server netip.AddrPort, conf *tls.Config, secure bool) (*stream, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", server.String())
+	if err != nil {
+		return nil, err
+	}
+	if secure {
+		t := tls.Client(conn, conf)
+		if err := t.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		conn = t
+	}
+	s := &stream{conn: conn, waiting: map[uint16]chan []byte{}, ended: make(chan struct{})}
+	go s.read()
+	return s, nil
+}
+
+// open says whether the connection takes more questions.
+func (s *stream) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil && s.asked < streamQuestions
+}
+
+// retire closes the connection unless somebody still waits for an answer; the reader closes it then.
+func (s *stream) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked = streamQuestions; len(s.waiting) == 0 {
+		_ = s.conn.Close()
+	}
+}
+
+// exchange sends a message and waits for what comes under its ID.
+func (s *stream) exchange(ctx context.Context, wire []byte) ([]byte, error) {
+	answer := make(chan []byte, 1)
+	id, err := s.register(answer)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.write(ctx, id, wire); err != nil {
+		s.close(err)
+		return nil, err
+	}
+	select {
+	case reply, ok := <-answer:
+		if !ok {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return nil, s.err
+		}
+		copy(reply, wire[:2])
+		return reply, nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, waits := s.waiting[id]; waits {
+			s.waiting[id] = nil
+		}
+		return nil, ctx.Err()
+	}
+}
+
+// register gives a question an ID of its own on this connection.
+func (s *stream) register(answer chan []byte) (uint16, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return 0, s.err
+	}
+	s.asked++
+	var b [2]byte
+	for {
+		_, _ = rand.Read(b[:]) // never fails
+		id := binary.BigEndian.Uint16(b[:])
+		if _, taken := s.waiting[id]; !taken {
+			s.waiting[id] = answer
+			return id, nil
+		}
+	}
+}
+
+func (s *stream) write(ctx context.Context, id uint16, wire []byte) error {
+	message := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(wire)), uint16(len(wire)))
+	message = append(binary.BigEndian.AppendUint16(message, id), wire[2:]...)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = s.conn.SetWriteDeadline(deadline)
+	}
+	_, err := s.conn.Write(message)
+	return err
+}
+
+// read hands out what comes until the connection ends.
+func (s *stream) read() {
+	defer close(s.ended)
+	for {
+		_ = s.conn.SetReadDeadline(time.Now().Add(streamIdle))
+		message, err := readMessage(s.conn)
+		if err == nil {
+			err = s.deliver(message)
+		}
+		if err != nil {
+			s.close(err)
+			return
+		}
+	}
+}
+
+var errStrange = errors.New("a message on the connection that answers nothing")
+
+// readMessage reads one message with its length (RFC 1035 section 4.2.2).
+func readMessage(conn net.Conn) ([]byte, error) {
+	var size [2]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, err
+	}
+	message := make([]byte, binary.BigEndian.Uint16(size[:]))
+	_, err := io.ReadFull(conn, message)
+	return message, err
+}
+
+// deliver gives a message to whoever asked under its ID. What nobody asked for ends the connection.
+func (s *stream) deliver(message []byte) error {
+	if len(message) < 2 {
+		return errStrange
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := binary.BigEndian.Uint16(message)
+	answer, ok := s.waiting[id]
+	if !ok {
+		return errStrange
+	}
+	delete(s.waiting, id)
+	if answer != nil {
+		answer <- message
+	}
+	if len(s.waiting) == 0 && s.asked >= streamQuestions {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// close ends the connection; all who wait are told why.
+func (s *stream) close(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+	for id, answer := range s.waiting {
+		if delete(s.waiting, id); answer != nil {
+			close(answer)
+		}
+	}
+	_ = s.conn.Close()
+}

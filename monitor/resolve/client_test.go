@@ -649,13 +649,3 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkAsk(b *testing.B) {
-	s := serve(b, &script{udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(b, answerTo(b, q, good))) }})
-	src := s.source(Recursive)
-	src.Rate, src.Window = 1e9, 64
-	c := NewClient(Options{})
-	defer c.Close()
-	b.ReportAllocs()
-	c.Ask(context.Background(), slices.Repeat([]Query{{Source: src, Question: shopTXT}}, b.N), func(Observation) {})
-}

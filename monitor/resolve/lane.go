@@ -36,6 +36,8 @@ type lane struct {
 	// plain is until when EDNS is left out, used when the lane was asked for last, as Unix nanoseconds.
 	plain, used atomic.Int64
 
+	// dialing is held while a connection is made.
+	dialing sync.Mutex
 	mu      sync.Mutex
 	streams map[netip.AddrPort]*stream
 	closed  bool

@@ -1,7 +1,6 @@
 package resolve
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
@@ -37,8 +36,10 @@ type port struct {
 	sent   int
 	limit  int
 	// ids is a hash table with open addressing, never more than half full; nothing is taken out.
-	ids    []idEntry
-	random *bufio.Reader
+	ids []idEntry
+	// random are octets for IDs, the first drawn of them used up.
+	random [256]byte
+	drawn  int
 }
 
 type idEntry struct {
@@ -56,7 +57,9 @@ func openPort(server netip.AddrPort, b *buffers, now time.Time) (*port, error) {
 	if len(b.in) == smallBatch {
 		limit, size = 16, 64
 	}
-	return &port{packets: p, opened: now, limit: limit, ids: make([]idEntry, size), random: bufio.NewReaderSize(rand.Reader, 128)}, nil
+	fresh := &port{packets: p, opened: now, limit: limit, ids: make([]idEntry, size)}
+	fresh.drawn = len(fresh.random)
+	return fresh, nil
 }
 
 // worn says whether the port has been used long enough.
@@ -64,11 +67,13 @@ func (p *port) worn(now time.Time) bool { return p.sent >= p.limit || now.Sub(p.
 
 // newID gives a question an ID that nobody can guess.
 func (p *port) newID(item int32) uint16 {
-	var b [2]byte
 	for {
-		_, _ = p.random.Read(b[:1]) // crypto/rand never fails
-		_, _ = p.random.Read(b[1:])
-		id := binary.BigEndian.Uint16(b[:])
+		if p.drawn == len(p.random) {
+			_, _ = rand.Read(p.random[:]) // never fails
+			p.drawn = 0
+		}
+		id := binary.BigEndian.Uint16(p.random[p.drawn:])
+		p.drawn += 2
 		if e := p.entry(id); e.item == 0 {
 			e.id, e.item = id, item+1
 			p.sent++

@@ -54,32 +54,30 @@ func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m 
 	}
 }
 
-// stream gives a connection to an address, and whether others have used it before.
+// stream gives a connection to an address, and whether others have used it before. One dials for all.
 func (l *lane) stream(ctx context.Context, o *Observation) (*stream, bool, error) {
+	l.dialing.Lock()
+	defer l.dialing.Unlock()
 	l.mu.Lock()
-	s, ok := l.streams[o.Server]
+	before := l.streams[o.Server]
 	l.mu.Unlock()
-	if ok && s.open() {
-		return s, true, nil
+	if before != nil && before.open() {
+		return before, true, nil
 	}
 	s, err := dialStream(ctx, o.Server, l.tls, o.Transport == DoT)
 	if err != nil {
 		return nil, false, err
 	}
-	l.mu.Lock()
-	before, had := l.streams[o.Server]
-	closed := l.closed
-	if !closed {
-		l.streams[o.Server] = s
-	}
-	l.mu.Unlock()
-	if had {
+	if before != nil {
 		before.retire()
 	}
-	if closed {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
 		s.close(net.ErrClosed)
 		return nil, false, net.ErrClosed
 	}
+	l.streams[o.Server] = s
 	return s, false, nil
 }
 

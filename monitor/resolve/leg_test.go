@@ -1,0 +1,439 @@
+package resolve
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"maildrift/monitor/rrset"
+)
+
+// parrot answers every question with one TXT record, as cheaply as it can: without an allocation.
+type parrot struct {
+	addr netip.AddrPort
+	// drop says which messages get lost, on their way to it or back.
+	drop func() bool
+	// text is what the record says.
+	text atomic.Pointer[string]
+	// asked counts the questions that arrived, ports the ports that they came from.
+	asked atomic.Int64
+	mu    sync.Mutex
+	ports map[uint16]bool
+}
+
+func newParrot(t testing.TB, drop func() bool) *parrot {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &parrot{addr: netip.MustParseAddrPort(conn.LocalAddr().String()), drop: drop, ports: map[uint16]bool{}}
+	p.say("v=spf1 -all")
+	_ = conn.SetReadBuffer(1 << 22)
+	done := make(chan struct{})
+	t.Cleanup(func() { _ = conn.Close(); <-done })
+	go func() {
+		defer close(done)
+		p.serve(conn)
+	}()
+	return p
+}
+
+func (p *parrot) say(text string) { p.text.Store(&text) }
+
+func (p *parrot) serve(conn *net.UDPConn) {
+	buf := make([]byte, 4096)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		p.asked.Add(1)
+		p.mu.Lock()
+		p.ports[from.Port()] = true
+		p.mu.Unlock()
+		if n < headerSize || p.drop != nil && p.drop() {
+			continue
+		}
+		reply := p.reply(buf[:n:cap(buf)])
+		if p.drop == nil || !p.drop() {
+			_, _ = conn.WriteToUDPAddrPort(reply, from)
+		}
+	}
+}
+
+// reply turns a question into its answer.
+func (p *parrot) reply(m []byte) []byte {
+	m = m[:questionEnd(m)]
+	m[2], m[3] = m[2]|flagQR, flagRA
+	copy(m[6:], []byte{0, 1, 0, 0, 0, 0})
+	text := *p.text.Load()
+	m = append(m, 0xc0, headerSize, 0, 16, 0, 1, 0, 0, 1, 44, 0, byte(len(text)+1), byte(len(text)))
+	return append(m, text...)
+}
+
+func (p *parrot) source() *Source {
+	return &Source{ID: p.addr.String(), Operator: "parrot", Addrs: []netip.AddrPort{p.addr}, Rate: 1e9}
+}
+
+func many(s *Source, n int) []Query {
+	qs := make([]Query, n)
+	for i := range qs {
+		qs[i] = Query{Source: s, Question: Question{rrset.Name(fmt.Sprintf("d%06d.test", i)), rrset.TXT}, Ref: i}
+	}
+	return qs
+}
+
+// askAll asks and gives the observations by Ref. Each must come once.
+func askAll(t testing.TB, c *Client, qs []Query) []Observation {
+	t.Helper()
+	out := make([]Observation, len(qs))
+	seen := make([]bool, len(qs))
+	c.Ask(context.Background(), qs, func(o Observation) {
+		if seen[o.Ref] {
+			t.Errorf("%s was told twice", o.Question)
+		}
+		seen[o.Ref], out[o.Ref] = true, o
+	})
+	if missing := slices.Index(seen, false); missing >= 0 {
+		t.Fatalf("nothing was told of question %d", missing)
+	}
+	return out
+}
+
+// lossy loses a share of messages, the same in every run.
+func lossy(share float64) func() bool {
+	r := rand.New(rand.NewPCG(1, 2))
+	return func() bool { return r.Float64() < share }
+}
+
+func TestAnUnchangedAnswerIsRecognised(t *testing.T) {
+	p := newParrot(t, nil)
+	c := patientClient(t)
+	qs := many(p.source(), 500)
+	for i, o := range askAll(t, c, qs) {
+		if o.Outcome != Answered || o.Same || o.Print == 0 || o.Set.Lines()[0] != "v=spf1 -all" || o.Question != qs[i].Question {
+			t.Fatalf("first: %+v", o)
+		}
+		qs[i].Known = o.Print
+	}
+	for _, o := range askAll(t, c, qs) {
+		if !o.Same || o.TTL != 300 || !o.Set.Empty() || o.Tries == 0 || o.Server != p.addr || o.At.IsZero() {
+			t.Fatalf("second: %+v", o)
+		}
+	}
+	p.say("v=spf1 +all")
+	for _, o := range askAll(t, c, qs) {
+		if o.Same || o.Outcome != Answered || o.Set.Lines()[0] != "v=spf1 +all" {
+			t.Fatalf("changed: %+v", o)
+		}
+	}
+}
+
+// TestF1LossIsMadeUpFor: of every twenty messages one is lost in each direction.
+func TestF1LossIsMadeUpFor(t *testing.T) {
+	p := newParrot(t, lossy(0.05))
+	c := NewClient(Options{Timeout: 2 * time.Second})
+	defer c.Close()
+	retried := 0
+	for _, o := range askAll(t, c, many(p.source(), 3000)) {
+		if o.Outcome != Answered {
+			t.Errorf("%s: %s after %d tries", o.Question, o.Outcome, o.Tries)
+		}
+		if o.Tries > 1 {
+			retried++
+		}
+	}
+	if retried < 150 {
+		t.Errorf("only %d questions were asked again: nothing was lost", retried)
+	}
+}
+
+// TestF11AForgeryMakesAllThatIsOpenGoOverTCP: somebody who guesses IDs is heard; nothing that was open then is
+// believed over UDP.
+func TestF11AForgeryMakesAllThatIsOpenGoOverTCP(t *testing.T) {
+	const n = 6
+	var mu sync.Mutex
+	var held []func()
+	s := serve(t, &script{
+		udp: func(q *dns.Msg, reply func([]byte)) {
+			mu.Lock()
+			defer mu.Unlock()
+			held = append(held, func() { reply(pack(t, answerTo(t, q, q.Question[0].Name+` 60 IN TXT "forged"`))) })
+			if len(held) < n {
+				return
+			}
+			stranger := answerTo(t, query(Question{"nobody.test", rrset.TXT}))
+			stranger.Id = q.Id ^ 0x5555
+			reply(pack(t, stranger))
+			for _, answer := range held {
+				answer()
+			}
+		},
+		tcp: func(q *dns.Msg, conn net.Conn) {
+			overTCP(t, conn, answerTo(t, q, q.Question[0].Name+` 60 IN TXT "honest"`))
+		},
+	})
+	src := s.source(Recursive)
+	src.Rate = 1e6
+	// The forged ID may by chance be one of those that are open; then it is a reply with the wrong question, to one of them.
+	honest := 0
+	for _, o := range askAll(t, patientClient(t), many(src, n)) {
+		if o.Outcome == Answered && o.Transport == TCP && o.Set.Lines()[0] == "honest" && o.Mismatches > 0 {
+			honest++
+		}
+	}
+	if honest != n {
+		t.Errorf("%d of %d questions were asked again over TCP", honest, n)
+	}
+}
+
+func TestLateAndRepeatedRepliesAreNoForgeries(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		for range 3 {
+			reply(pack(t, answerTo(t, q, q.Question[0].Name+` 60 IN TXT "x"`)))
+		}
+	}})
+	src := s.source(Recursive)
+	src.Rate = 1e6
+	for _, o := range askAll(t, patientClient(t), many(src, 200)) {
+		if o.Outcome != Answered || o.Mismatches > 0 || o.Transport != UDP {
+			t.Fatalf("%s over %s, %d mismatches", o.Outcome, o.Transport, o.Mismatches)
+		}
+	}
+}
+
+// TestAnAnswerToAnEarlierTryCounts: a resolver that must ask around takes longer than the first try waits.
+func TestAnAnswerToAnEarlierTryCounts(t *testing.T) {
+	var first sync.Once
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		first.Do(func() {
+			b := pack(t, answerTo(t, q, good))
+			time.AfterFunc(200*time.Millisecond, func() { reply(b) })
+		})
+	}})
+	c := NewClient(Options{Timeout: 800 * time.Millisecond})
+	defer c.Close()
+	if o := ask(t, c, Query{Source: s.source(Recursive), Question: shopTXT}); o.Outcome != Answered || o.Tries < 2 {
+		t.Errorf("%s after %d tries", o.Outcome, o.Tries)
+	}
+}
+
+func TestRFC5452PortsAndIDsAreNotKept(t *testing.T) {
+	p := newParrot(t, nil)
+	askAll(t, patientClient(t), many(p.source(), 5*portQuestions))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.ports) < 5 {
+		t.Errorf("%d questions went out from %d ports", 5*portQuestions, len(p.ports))
+	}
+}
+
+func TestIDsAreUsedOnceOnAPort(t *testing.T) {
+	b := newBuffers(batch)
+	p, err := openPort(netip.MustParseAddrPort("127.0.0.1:9"), b, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	seen := map[uint16]bool{}
+	for i := range int32(portQuestions) {
+		id := p.newID(i)
+		if seen[id] {
+			t.Fatalf("ID %d twice", id)
+		}
+		seen[id] = true
+		if got, ok := p.item(id); !ok || got != i {
+			t.Fatalf("ID %d is of %d, %v", id, got, ok)
+		}
+	}
+	unknown := 0
+	for id := range 1 << 16 {
+		if _, ok := p.item(uint16(id)); !ok {
+			unknown++
+		}
+	}
+	if unknown != 1<<16-portQuestions || !p.worn(time.Now()) {
+		t.Errorf("%d IDs are unknown; worn %v", unknown, p.worn(time.Now()))
+	}
+}
+
+// TestTheSteadyStateAllocatesNothing counts what asking 20,000 questions allocates beyond what any batch does.
+func TestTheSteadyStateAllocatesNothing(t *testing.T) {
+	p := newParrot(t, nil)
+	c := patientClient(t)
+	const n = 20000
+	qs := many(p.source(), n)
+	for i, o := range askAll(t, c, qs) {
+		qs[i].Known = o.Print
+	}
+	same := 0
+	allocs := testing.AllocsPerRun(1, func() {
+		c.Ask(context.Background(), qs, func(o Observation) {
+			if o.Same {
+				same++
+			}
+		})
+	})
+	if same != 2*n { // AllocsPerRun warms up once
+		t.Errorf("%d of %d answers were recognised", same, 2*n)
+	}
+	// A port is a socket, and lasts for a thousand questions.
+	if allocs > n/10 {
+		t.Errorf("%.0f allocations for %d questions", allocs, n)
+	}
+}
+
+func TestNamesAsTheyGoOverTheWire(t *testing.T) {
+	for name, want := range map[rrset.Name]string{
+		".": "\x00", "shop.test": "\x04shop\x04test\x00", `a\046b.test`: "\x03a.b\x04test\x00", `\255.test`: "\x01\xff\x04test\x00",
+	} {
+		got, err := appendName(nil, name)
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		m := query(Question{name, rrset.TXT})
+		plain, err := appendQuery(nil, m.Id, Question{name, rrset.TXT}, true, false)
+		if lib := pack(t, m); err != nil || !bytes.Equal(plain, lib) {
+			t.Errorf("%s: %x, the library has %x", name, plain, lib)
+		}
+	}
+	long := rrset.Name("a")
+	for range 130 {
+		long += ".a"
+	}
+	for _, bad := range []rrset.Name{"", "a..b", ".a", "a.", long, rrset.Name(bytes.Repeat([]byte("a"), 64)), `a\1`} {
+		if got, err := appendName(nil, bad); err == nil {
+			t.Errorf("%q gave %q", bad, got)
+		}
+	}
+}
+
+func TestANameThatCannotBeAskedForIsOurFault(t *testing.T) {
+	p := newParrot(t, nil)
+	if o := ask(t, patientClient(t), Query{Source: p.source(), Question: Question{"a..b", rrset.TXT}}); o.Outcome != Local {
+		t.Errorf("%s", o.Outcome)
+	}
+}
+
+func TestManyServersAreAskedSideBySide(t *testing.T) {
+	p := newParrot(t, nil)
+	var qs []Query
+	for i := range 1500 {
+		src := p.source()
+		src.ID, src.Operator = fmt.Sprintf("ns%d", i), Operator(fmt.Sprint(i))
+		for range 4 {
+			qs = append(qs, Query{Source: src, Question: shopTXT, Ref: len(qs)})
+		}
+	}
+	for _, o := range askAll(t, patientClient(t), qs) {
+		if o.Outcome != Answered || o.Source != qs[o.Ref].Source {
+			t.Fatalf("%s from %s: %s", o.Outcome, o.Source, o.Detail)
+		}
+	}
+}
+
+// TestAnAddressThatDiesIsNotAskedFirst: the next batch begins at the other one.
+func TestAnAddressThatDiesIsNotAskedFirst(t *testing.T) {
+	alive := newParrot(t, nil)
+	dead := newParrot(t, func() bool { return true })
+	src := alive.source()
+	src.Addrs = []netip.AddrPort{dead.addr, alive.addr}
+	c := NewClient(Options{Timeout: 500 * time.Millisecond})
+	defer c.Close()
+	for range 2 {
+		for _, o := range askAll(t, c, many(src, 40)) {
+			if o.Outcome != Answered {
+				t.Errorf("%s", o.Outcome)
+			}
+		}
+	}
+	before := dead.asked.Load()
+	askAll(t, c, many(src, 40))
+	if n := dead.asked.Load() - before; n > 0 {
+		t.Errorf("the dead address was asked %d times more", n)
+	}
+}
+
+// TestConnectionsAreShared: questions over TCP share a connection and are answered in any order.
+func TestConnectionsAreShared(t *testing.T) {
+	_, l := listenBoth(t)
+	var conns atomic.Int32
+	var running sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); running.Wait() })
+	running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Add(1)
+			running.Go(func() { backwards(t, conn) })
+		}
+	})
+	addr := netip.MustParseAddrPort(l.Addr().String())
+	src := &Source{ID: "tcp", Operator: "tcp", Transport: TCP, Addrs: []netip.AddrPort{addr}, Rate: 1e6}
+	c := patientClient(t)
+	for range 3 {
+		for _, o := range askAll(t, c, many(src, 100)) {
+			if o.Outcome != Answered || o.Set.Lines()[0] != string(o.Question.Name) || o.Transport != TCP {
+				t.Fatalf("%s: %s %q (%s)", o.Question, o.Outcome, o.Set.Lines(), o.Detail)
+			}
+		}
+	}
+	if n := conns.Load(); n > 5 {
+		t.Errorf("%d connections for 300 questions", n)
+	}
+}
+
+// backwards answers questions of a connection two at a time, the second first, and after a hundred closes it.
+func backwards(t *testing.T, conn net.Conn) {
+	defer conn.Close()
+	var held []*dns.Msg
+	for range 100 {
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		b, err := readMessage(conn)
+		if err == nil {
+			q := new(dns.Msg)
+			if q.Unpack(b) != nil {
+				return
+			}
+			if held = append(held, q); len(held) < 2 {
+				continue
+			}
+		}
+		slices.Reverse(held)
+		for _, q := range held {
+			overTCP(t, conn, answerTo(t, q, q.Question[0].Name+" 60 IN TXT "+q.Question[0].Name[:len(q.Question[0].Name)-1]))
+		}
+		if held = held[:0]; err != nil {
+			return
+		}
+	}
+}
+
+// BenchmarkAsk asks, validates and recognises answers of a server in the same process, whose share is in the figures.
+func BenchmarkAsk(b *testing.B) {
+	p := newParrot(b, nil)
+	c := NewClient(Options{})
+	defer c.Close()
+	qs := many(p.source(), 10000)
+	for i, o := range askAll(b, c, qs) {
+		qs[i].Known = o.Print
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; done += len(qs) {
+		c.Ask(context.Background(), qs[:min(len(qs), b.N-done)], func(Observation) {})
+	}
+}

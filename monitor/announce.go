@@ -175,8 +175,8 @@ func (e *Engine) registered(id RecordID) (*RecordState, *Domain, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("domain %s: %w", id.Domain, ErrNotFound)
 	}
-	state, ok := e.states[id]
-	if !ok {
+	state := e.states.get(id)
+	if state == nil {
 		return nil, nil, fmt.Errorf("record %s: %w; the domain has %s", id, ErrNotFound, strings.Join(d.keys(), ", "))
 	}
 	return state, d, nil
@@ -217,7 +217,7 @@ func (e *Engine) inForce(d *Domain, s *RecordState) *Change {
 
 // isVerified says whether a record is verified and holding. The caller holds mu.
 func (e *Engine) isVerified(id RecordID) bool {
-	s := e.states[id]
+	s := e.states.get(id)
 	return s != nil && s.Phase == judge.Verified && !s.Verdict.Lost()
 }
 

@@ -86,7 +86,7 @@ func (e *Engine) endPauses(ctx context.Context) {
 
 // windowOver says whether something has to be decided about a record's announced change.
 func (e *Engine) windowOver(id RecordID, now time.Time) bool {
-	s := e.states[id]
+	s := e.states.get(id)
 	if s == nil || s.Change == nil || now.Before(s.Change.Until) || !s.BlindSince.IsZero() {
 		return false
 	}
@@ -99,9 +99,9 @@ func (e *Engine) windowOver(id RecordID, now time.Time) bool {
 func (e *Engine) endWindows(ctx context.Context) {
 	e.mu.Lock()
 	found := map[rrset.Name]bool{}
-	for id := range e.states {
-		if e.windowOver(id, time.Now()) {
-			found[id.Domain] = true
+	for s := range e.states.allUnsettled() {
+		if e.windowOver(s.ID, time.Now()) {
+			found[s.ID.Domain] = true
 		}
 	}
 	e.mu.Unlock()
@@ -128,7 +128,7 @@ func (e *Engine) decideWindow(d *Domain, r Record, had *StoredDomain, batch *Bat
 	if !e.windowOver(id, now) {
 		return
 	}
-	s := e.states[id]
+	s := e.states.get(id)
 	c := s.Change
 	gone := c.Next.Empty() && !c.Settling
 	if gone && (c.Successor == "" && c.Made || c.Successor != "" && e.isVerified(RecordID{d.Name, c.Successor})) {

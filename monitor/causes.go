@@ -79,10 +79,10 @@ func (sw *sweep) findCauses(now time.Time) {
 		}
 	}
 	e.mu.Lock()
-	for id, s := range e.states {
-		if s.Phase == judge.Verified && !swept[id] && id.Key != SharedKey {
+	for s := range e.states.all() {
+		if s.Phase == judge.Verified && !swept[s.ID] && s.ID.Key != SharedKey {
 			records = append(records, rootcause.Record{
-				Domain: id.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers,
+				Domain: s.ID.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers,
 			})
 		}
 	}
@@ -226,8 +226,8 @@ func (e *Engine) membersAfter(b *Batch) map[string][]member {
 	for _, id := range b.Removed {
 		seen[id] = true
 	}
-	for id, s := range e.states {
-		if !seen[id] {
+	for s := range e.states.allUnsettled() {
+		if !seen[s.ID] {
 			take(s)
 		}
 	}

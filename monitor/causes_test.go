@@ -163,7 +163,7 @@ func TestACauseLosesItsRecordsOneByOne(t *testing.T) {
 				t.Errorf("after %d: %d open, first %+v", i+1, len(open), open[0].Facts.Root)
 			}
 		}
-		if s := h.engine.Snapshot().States[RecordID{"d00000.test", "dkim:s1"}]; s.Verdict != judge.Holding {
+		if s := h.engine.Snapshot().States.Get(RecordID{"d00000.test", "dkim:s1"}); s.Verdict != judge.Holding {
 			t.Error(s.Verdict)
 		}
 	})

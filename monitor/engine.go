@@ -2,14 +2,12 @@ package monitor
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,23 +53,26 @@ type Engine struct {
 	settings *Settings
 	domains  map[rrset.Name]*Domain
 	// shared are the records that those of the domains rest on.
-	shared   map[rrset.Name]*Domain
-	stored   map[rrset.Name]StoredDomain
-	states   map[RecordID]*RecordState
-	votes    map[RecordID][]SourceVote
-	upkeep   map[rrset.Name]*Upkeep
-	lastSeen map[seenKey]rrset.Hash
-	// servers are the zones' own that were asked before the start, of records that were not asked since.
-	servers map[RecordID][]string
-	closed  []Incident
-	self    SelfState
-	sweeps  map[string]SweepSummary
-	next    map[string]time.Time
-	busy    map[rrset.Name]bool
+	shared map[rrset.Name]*Domain
+	stored map[rrset.Name]StoredDomain
+	states *stateTable
+	upkeep byDomain[*Upkeep]
+	// atRisk are those of upkeep with an open incident.
+	atRisk map[rrset.Name]*Upkeep
+	// domainList and sharedList are domains and shared in order.
+	domainList, sharedList nameList
+	closed                 []Incident
+	self                   SelfState
+	sweeps                 map[string]SweepSummary
+	next                   map[string]time.Time
+	busy                   map[rrset.Name]bool
 	// resumed are the domains whose pause has ended since they were last swept.
 	resumed  map[rrset.Name]bool
 	sweeping map[string]bool
 	freed    *sync.Cond
+
+	// heard is what sources said, with locks of its own; they may be taken while mu is held, not the other way round.
+	heard hearsay
 
 	// commits serialises transactions with their effect on memory.
 	commits    sync.Mutex
@@ -95,12 +96,6 @@ type Engine struct {
 	work    sync.WaitGroup
 }
 
-// seenKey identifies the series of one record at one source.
-type seenKey struct {
-	id     RecordID
-	source string
-}
-
 // New makes an engine that remembers what was committed and watches the
 // domains of the configuration beside those of the memory. Records that are no longer
 // expected are dropped by the first commit.
@@ -110,8 +105,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	}
 	e := &Engine{
 		o: o, log: o.Logger,
-		stored: map[rrset.Name]StoredDomain{}, states: map[RecordID]*RecordState{},
-		votes: map[RecordID][]SourceVote{}, upkeep: map[rrset.Name]*Upkeep{}, lastSeen: map[seenKey]rrset.Hash{}, servers: map[RecordID][]string{},
+		stored: map[rrset.Name]StoredDomain{}, states: newStateTable(States{}), atRisk: map[rrset.Name]*Upkeep{},
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
 		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]bool{},
 		closed: memory.Closed, self: memory.Self,
@@ -122,15 +116,13 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		e.stored[d.Name] = d
 	}
 	for _, s := range memory.States {
-		e.states[s.ID] = s
+		e.states.put(s)
 	}
 	for _, u := range memory.Upkeep {
-		e.upkeep[u.Domain] = &u
+		e.putUpkeep(u)
 	}
-	if memory.LastSeen != nil {
-		if err := memory.LastSeen(e.recall); err != nil {
-			return nil, fmt.Errorf("read what was heard last: %w", err)
-		}
+	if err := e.recall(memory.LastSeen); err != nil {
+		return nil, fmt.Errorf("read what was heard last: %w", err)
 	}
 	if err := e.Apply(ctx, settings, configured); err != nil {
 		return nil, err
@@ -138,12 +130,36 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	return e, nil
 }
 
-// recall takes in what a source said last before the start.
-func (e *Engine) recall(iv Interval) {
-	e.lastSeen[seenKey{iv.ID, iv.Source}] = iv.hash()
-	if iv.Authority && iv.Mark != MarkUnasked {
-		e.servers[iv.ID] = append(e.servers[iv.ID], iv.Source)
+// recall takes in what sources said last before the start, a record at a time.
+func (e *Engine) recall(lastSeen func(take func(Interval)) error) error {
+	if lastSeen == nil {
+		return nil
 	}
+	var one []Interval
+	err := lastSeen(func(iv Interval) {
+		if len(one) > 0 && one[0].ID != iv.ID {
+			e.heard.keep(one)
+			one = one[:0]
+		}
+		one = append(one, iv)
+	})
+	e.heard.keep(one)
+	return err
+}
+
+// putUpkeep takes in what a domain's mail stands on.
+func (e *Engine) putUpkeep(u Upkeep) {
+	e.upkeep.put(u.Domain, &u)
+	delete(e.atRisk, u.Domain)
+	if u.Incident != nil {
+		e.atRisk[u.Domain] = &u
+	}
+}
+
+// dropUpkeep forgets what a domain's mail stands on.
+func (e *Engine) dropUpkeep(name rrset.Name) {
+	e.upkeep.drop(name)
+	delete(e.atRisk, name)
 }
 
 // Apply takes new settings and a new set of configured domains, all or nothing.
@@ -162,7 +178,8 @@ func (e *Engine) Apply(ctx context.Context, settings Settings, configured []*Dom
 		return fmt.Errorf("write the new registry: %w", err)
 	}
 	e.mu.Lock()
-	e.settings, e.domains = &settings, domains
+	e.settings = &settings
+	e.setDomains(domains)
 	for name := range e.next {
 		if _, ok := settings.Groups[name]; !ok {
 			delete(e.next, name)
@@ -170,7 +187,7 @@ func (e *Engine) Apply(ctx context.Context, settings Settings, configured []*Dom
 		}
 	}
 	e.applyBatch(batch)
-	e.shared = sharedBy(e.domains, e.states)
+	e.setShared(sharedBy(e.domains, e.states))
 	e.mu.Unlock()
 	e.wake(e.reschedule)
 	e.wake(e.tell)
@@ -222,7 +239,8 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 		e.planDomain(domains[name], &batch, now)
 	}
 	shared := sharedBy(domains, e.states)
-	for id := range e.states {
+	for s := range e.states.all() {
+		id := s.ID
 		d, ok := domains[id.Domain]
 		if ok {
 			_, ok = d.Record(id.Key)
@@ -231,7 +249,7 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 			e.planRemoval(id, &batch, now, "removed from the configuration", "")
 		}
 	}
-	for name := range e.upkeep {
+	for name := range e.upkeep.all() {
 		if _, ok := domains[name]; !ok {
 			e.planUpkeepRemoval(name, &batch, now)
 		}
@@ -278,11 +296,11 @@ func (e *Engine) planDomain(d *Domain, batch *Batch, now time.Time) {
 func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 	for _, r := range d.Records {
 		id := RecordID{d.Name, r.Key}
-		state, ok := e.states[id]
-		if ok && state.Name == r.Name && sameExpectation(state.Expectation, r.Expectation) {
+		state := e.states.get(id)
+		if state != nil && state.Name == r.Name && sameExpectation(state.Expectation, r.Expectation) {
 			continue
 		}
-		if ok {
+		if state != nil {
 			for _, i := range state.open() {
 				batch.Incidents = append(batch.Incidents, closeIncident(i, now, "the expectation was changed"))
 			}
@@ -303,7 +321,7 @@ func sameExpectation(a, b mailrec.Expectation) bool {
 
 // planRemoval forgets a record. The caller holds mu.
 func (e *Engine) planRemoval(id RecordID, batch *Batch, now time.Time, why, by string) {
-	state := e.states[id]
+	state := e.states.get(id)
 	if state == nil {
 		return // it was never begun
 	}
@@ -330,27 +348,20 @@ func (e *Engine) commitLocked(ctx context.Context, batch *Batch) error {
 
 // applyBatch brings memory to what was committed. The caller holds mu.
 func (e *Engine) applyBatch(b Batch) {
-	for i := range b.States {
-		e.states[b.States[i].ID] = &b.States[i]
+	for _, s := range b.States {
+		e.states.put(&s) // a copy: one that stays must not keep the others of its batch
 	}
-	removed := map[RecordID]bool{}
 	for _, id := range b.Removed {
-		delete(e.states, id)
-		delete(e.votes, id)
-		removed[id] = true
+		e.states.drop(id)
+		e.heard.forget(id)
 	}
-	if len(removed) > 0 {
-		maps.DeleteFunc(e.lastSeen, func(k seenKey, _ rrset.Hash) bool { return removed[k.id] })
-	}
-	for i := range b.Upkeep {
-		e.upkeep[b.Upkeep[i].Domain] = &b.Upkeep[i]
+	for _, u := range b.Upkeep {
+		e.putUpkeep(u)
 	}
 	for _, name := range b.UpkeepGone {
-		delete(e.upkeep, name)
+		e.dropUpkeep(name)
 	}
-	for _, iv := range b.Intervals {
-		e.lastSeen[seenKey{iv.ID, iv.Source}] = iv.hash()
-	}
+	e.heard.keep(b.Intervals)
 	for _, d := range b.Domains {
 		e.stored[d.Name] = d
 	}
@@ -441,12 +452,7 @@ func (e *Engine) AddAll(ctx context.Context, specs []Spec, by string) ([]*Domain
 			}
 		}
 		return nil
-	}, func() {
-		e.domains = maps.Clone(e.domains)
-		for _, d := range domains {
-			e.domains[d.Name] = d
-		}
-	})
+	}, func() { e.register(domains...) })
 	if err != nil {
 		return nil, err
 	}
@@ -500,8 +506,9 @@ func (e *Engine) remove(ctx context.Context, name rrset.Name, by string, guard f
 		e.planUpkeepRemoval(name, batch, now)
 		return nil
 	}, func() {
-		e.domains = maps.Clone(e.domains)
-		delete(e.domains, name)
+		left := maps.Clone(e.domains)
+		delete(left, name)
+		e.setDomains(left)
 	})
 }
 
@@ -509,8 +516,8 @@ func (e *Engine) remove(ctx context.Context, name rrset.Name, by string, guard f
 // drifted record. It returns ErrNotFound or ErrNothingToAccept.
 func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error {
 	return e.change(ctx, func(batch *Batch, now time.Time) error {
-		s, ok := e.states[id]
-		if !ok {
+		s := e.states.get(id)
+		if s == nil {
 			return fmt.Errorf("record %s: %w", id, ErrNotFound)
 		}
 		if s.Verdict != judge.Drifted || s.Seen.Empty() || s.Stage == judge.Recovering {
@@ -559,128 +566,4 @@ func (e *Engine) wake(ch chan struct{}) {
 	case ch <- struct{}{}:
 	default: // a wake-up is already waiting
 	}
-}
-
-// Snapshot is a view of everything at one moment. It is shared and must not be
-// changed.
-type Snapshot struct {
-	At time.Time
-	// Generation grows with every change.
-	Generation uint64
-	// Domains are the registered domains, sorted by name; Shared the records that theirs rest on.
-	Domains []*Domain
-	Shared  []*Domain
-	States  map[RecordID]*RecordState
-	// Upkeep is what domains' mail stands on, of those that were looked at.
-	Upkeep map[rrset.Name]*Upkeep
-	// Votes are what was heard last about each record that was asked about since start.
-	Votes map[RecordID][]SourceVote
-	// Sweeps and NextSweep are by schedule group.
-	Sweeps    map[string]SweepSummary
-	NextSweep map[string]time.Time
-	// Open are the incidents that last, causes first, in order of their opening.
-	Open []Incident
-	Self SelfState
-	// Sources are all configured resolvers, sorted by ID.
-	Sources []*resolve.Source
-	// Presets are what specs are resolved with.
-	Presets preset.Set
-	// OverdueAfter is how long a record may take to be verified before somebody is told.
-	OverdueAfter time.Duration
-}
-
-// touch says that the state has changed.
-func (e *Engine) touch() {
-	e.generation.Add(1)
-	if waiting := e.changed.Swap(nil); waiting != nil {
-		close(*waiting)
-	}
-}
-
-// Changed gives a channel that is closed when the state changes next. Who wants to miss nothing takes the channel
-// first and looks at the state then. It may be called from any number of goroutines, and costs the engine nothing
-// while nobody waits.
-func (e *Engine) Changed() <-chan struct{} {
-	for {
-		if waiting := e.changed.Load(); waiting != nil {
-			return *waiting
-		}
-		fresh := make(chan struct{})
-		if e.changed.CompareAndSwap(nil, &fresh) {
-			return fresh
-		}
-	}
-}
-
-// Snapshot gives the current state. It costs little when nothing has changed
-// since the last call.
-func (e *Engine) Snapshot() *Snapshot {
-	if s := e.cached.Load(); s != nil && s.Generation == e.generation.Load() {
-		return s
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := &Snapshot{
-		At: time.Now(), Generation: e.generation.Load(),
-		States: maps.Clone(e.states), Votes: maps.Clone(e.votes), Upkeep: maps.Clone(e.upkeep),
-		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next),
-		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
-		Presets: e.presets(e.settings), OverdueAfter: e.settings.Rules.OverdueAfter,
-	}
-	for _, name := range sortedKeys(e.domains) {
-		s.Domains = append(s.Domains, e.domains[name])
-	}
-	for _, name := range sortedKeys(e.shared) {
-		s.Shared = append(s.Shared, e.shared[name])
-	}
-	e.cached.Store(s)
-	return s
-}
-
-// boolOrder puts true first.
-func boolOrder(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return -1
-	}
-	return 1
-}
-
-// openIncidents gives the incidents that last, causes first: they hold others back. The caller holds mu.
-func (e *Engine) openIncidents() []Incident {
-	var open []Incident
-	for _, s := range e.states {
-		open = append(open, s.open()...)
-	}
-	for _, u := range e.upkeep {
-		if u.Incident != nil {
-			open = append(open, *u.Incident)
-		}
-	}
-	if e.self.Blind != nil {
-		open = append(open, *e.self.Blind)
-	}
-	open = append(open, e.self.Causes...)
-	open = append(open, e.self.quarantines()...)
-	slices.SortFunc(open, func(a, b Incident) int {
-		return cmp.Or(boolOrder(a.Name == AlertCause, b.Name == AlertCause), a.Opened.Compare(b.Opened), a.ID.Compare(b.ID))
-	})
-	return open
-}
-
-// sources gives all resolvers of all groups once.
-func (s *Settings) sources() []*resolve.Source {
-	byID := map[string]*resolve.Source{}
-	for _, g := range s.Groups {
-		for _, r := range g.Resolvers {
-			byID[r.ID] = r
-		}
-	}
-	var out []*resolve.Source
-	for _, id := range sortedKeys(byID) {
-		out = append(out, byID[id])
-	}
-	return out
 }

@@ -444,7 +444,7 @@ func (h *house) add(specs ...Spec) {
 
 func (h *house) state(key string) *RecordState {
 	h.t.Helper()
-	s := h.engine.Snapshot().States[RecordID{apex, key}]
+	s := h.engine.Snapshot().States.Get(RecordID{apex, key})
 	if s == nil {
 		h.t.Fatalf("no state of %s", key)
 	}

@@ -38,7 +38,7 @@ func (e *Engine) escalate(ctx context.Context) error {
 		return s.Incident.due(time.Now())
 	}
 	nothing := true
-	for _, s := range e.states {
+	for _, s := range e.states.alerting {
 		nothing = nothing && len(due(s)) == 0
 	}
 	e.mu.Unlock()
@@ -46,7 +46,7 @@ func (e *Engine) escalate(ctx context.Context) error {
 		return nil
 	}
 	return e.change(ctx, func(batch *Batch, _ time.Time) error {
-		for _, s := range e.states {
+		for _, s := range e.states.alerting {
 			levels := due(s)
 			if len(levels) == 0 {
 				continue

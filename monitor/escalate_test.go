@@ -74,7 +74,7 @@ func TestWhatIsBeingMendedDoesNotEscalate(t *testing.T) {
 		h.world.hold("mine._domainkey.shop.test", rrset.TXT, "r1", "r2", "r3", "r4", "r5", "r6")
 		h.world.set(t, "mine._domainkey.shop.test", rrset.TXT, oldKey)
 		h.after(20 * time.Hour)
-		if s := h.engine.Snapshot().States[RecordID{apex, "dkim:mine"}]; s.Stage != judge.Recovering || h.percents(what) != nil {
+		if s := h.engine.Snapshot().States.Get(RecordID{apex, "dkim:mine"}); s.Stage != judge.Recovering || h.percents(what) != nil {
 			t.Errorf("%v, escalated to %v", s.Position(), h.percents(what))
 		}
 	})

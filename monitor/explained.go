@@ -49,7 +49,7 @@ func (s *Snapshot) Explain(d *Domain) Explained {
 	look := s.spfView(d)
 	for _, r := range d.Records {
 		id := RecordID{d.Name, r.Key}
-		state := s.States[id]
+		state := s.States.Get(id)
 		if state == nil {
 			continue
 		}
@@ -86,7 +86,7 @@ func (s *Snapshot) keyPath(r Record, state *RecordState) KeyPath {
 	if r.Kind == mailrec.CNAME {
 		out.Chain = state.present().Hosts()
 	}
-	for _, v := range s.Votes[state.ID] {
+	for _, v := range s.Votes.Of(state.ID) {
 		if len(v.Chain) > 0 && v.Stand == judge.Good {
 			out.Chain = slices.Clone(v.Chain)
 			break
@@ -100,7 +100,7 @@ func (s *Snapshot) keyPath(r Record, state *RecordState) KeyPath {
 func (s *Snapshot) spfView(d *Domain) view.View {
 	answer := func(owner *Domain, q view.Question) (view.Answer, bool) {
 		for _, r := range owner.Records {
-			state := s.States[RecordID{owner.Name, r.Key}]
+			state := s.States.Get(RecordID{owner.Name, r.Key})
 			if r.Name != q.Name || q.Type != rrset.TXT || r.Kind != mailrec.SPF || state == nil {
 				continue
 			}

@@ -32,7 +32,7 @@ func watched(t *testing.T, s *Snapshot, shared bool, domain rrset.Name, records 
 			state.Baseline = set
 		}
 		d.Records = append(d.Records, rec)
-		s.States[state.ID] = state
+		s.States = s.States.With(state)
 	}
 	if shared {
 		d.Shared = &Shared{Count: 1}
@@ -44,7 +44,7 @@ func watched(t *testing.T, s *Snapshot, shared bool, domain rrset.Name, records 
 }
 
 func TestExplainFollowsWhatIsWatched(t *testing.T) {
-	s := &Snapshot{States: map[RecordID]*RecordState{}, Votes: map[RecordID][]SourceVote{}}
+	s := &Snapshot{}
 	d := watched(t, s, false, "a.example",
 		[4]string{"dkim:s1", "dkim", "s1._domainkey.a.example", "v=DKIM1; k=ed25519; t=y; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
 		[4]string{"dkim:s2", "dkim", "s2._domainkey.a.example", ""},
@@ -53,10 +53,10 @@ func TestExplainFollowsWhatIsWatched(t *testing.T) {
 		[4]string{"spf", "spf", "a.example", "v=spf1 include:_spf.b.example include:gone.example mx include:other.example -all"})
 	watched(t, s, true, "_spf.b.example", [4]string{SharedKey, "spf", "_spf.b.example", "v=spf1 include:_n.b.example a ?all"})
 	watched(t, s, true, "gone.example", [4]string{SharedKey, "spf", "gone.example", ""})
-	s.Votes[RecordID{"a.example", "dkim:s1"}] = []SourceVote{
+	s.Votes = s.Votes.With(RecordID{"a.example", "dkim:s1"}, []SourceVote{
 		{Source: "liar", Stand: judge.Differs, Chain: []rrset.Name{"evil.example"}},
 		{Source: "google", Stand: judge.Good, Chain: []rrset.Name{"k1.b.example"}},
-	}
+	})
 
 	got := s.Explain(d)
 	tree := got.SPF["spf"]
@@ -78,7 +78,7 @@ func TestExplainFollowsWhatIsWatched(t *testing.T) {
 		t.Errorf("DMARC (-want +got):\n%s", diff)
 	}
 
-	state := s.States[RecordID{"a.example", "dmarc"}]
+	state := s.States.Get(RecordID{"a.example", "dmarc"})
 	state.Verdict, state.Inherited = judge.Missing, "quarantine"
 	if p := s.Explain(d).DMARC; p.Found || p.Policy.Policy != "quarantine" {
 		t.Errorf("without a record of its own: %+v, want the inherited policy", p)

@@ -31,6 +31,12 @@ const (
 	toldWithin = runInterval + 30*time.Second + 4*5*time.Second
 )
 
+// seenKey identifies the series of one record at one source.
+type seenKey struct {
+	id     RecordID
+	source string
+}
+
 // runJournal keeps what a restart needs, and all incidents by the record that they are about.
 type runJournal struct {
 	mu       sync.Mutex
@@ -181,7 +187,7 @@ func newFaultRun(t *testing.T, seed uint64, authority bool) *faultRun {
 	}
 	for range 200 {
 		time.Sleep(runInterval)
-		if !slices.ContainsFunc(slices.Collect(maps.Values(r.engine.Snapshot().States)), func(s *RecordState) bool { return s.Phase != judge.Verified }) {
+		if !slices.ContainsFunc(slices.Collect(r.engine.Snapshot().States.All()), func(s *RecordState) bool { return s.Phase != judge.Verified }) {
 			return r
 		}
 	}
@@ -267,7 +273,7 @@ func (r *faultRun) Swept(s SweepSummary) {
 	snap := r.engine.Snapshot()
 	for _, c := range r.changes {
 		if c.ended.IsZero() {
-			r.look(c, snap.States[c.id], s)
+			r.look(c, snap.States.Get(c.id), s)
 		}
 	}
 	for _, i := range snap.Open {

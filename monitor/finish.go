@@ -116,7 +116,7 @@ func (e *Engine) weigh(sw *sweep) {
 		if s, ok := swept[id]; ok {
 			return s
 		}
-		return e.states[id]
+		return e.states.get(id)
 	})
 	for _, j := range sw.jobs {
 		// Each time anew: what was remembered of the answer is judged from the record alone.
@@ -144,7 +144,7 @@ func (b Batch) empty() bool {
 // its transitions, new answers, and its incident.
 func (e *Engine) batchJob(j *job, b *Batch) {
 	e.mu.Lock()
-	current := e.states[j.state.ID]
+	current := e.states.get(j.state.ID)
 	e.mu.Unlock()
 	if current != j.before {
 		return // replaced while we asked: accepted, removed, or registered anew
@@ -169,9 +169,8 @@ func (s *RecordState) differs(o *RecordState) bool {
 // see takes what was heard into the live view. The caller holds mu.
 func (e *Engine) see(sw *sweep) {
 	for _, j := range sw.jobs {
-		if _, ok := e.states[j.state.ID]; ok && len(j.evidence.Heard) > 0 {
-			e.votes[j.state.ID] = j.evidence.Votes()
-			delete(e.servers, j.state.ID)
+		if len(j.evidence.Heard) > 0 && e.states.get(j.state.ID) != nil {
+			e.heard.hear(j.state.ID, j.subject, j.evidence.Heard)
 		}
 	}
 	e.touch()
@@ -244,10 +243,8 @@ func (e *Engine) verifiedRecords() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 0
-	for _, s := range e.states {
-		if s.Phase == judge.Verified {
-			n++
-		}
+	for verdict := range judge.Blind + 1 {
+		n += e.states.counts.Records[judge.Verified][verdict] + e.states.counts.Shared[judge.Verified][verdict]
 	}
 	return n
 }

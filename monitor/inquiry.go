@@ -269,12 +269,7 @@ func (s Subject) find(set rrset.Set) mailrec.Finding {
 func (e Evidence) Votes() []SourceVote {
 	votes := make([]SourceVote, 0, len(e.Heard))
 	for _, h := range e.Heard {
-		votes = append(votes, SourceVote{
-			Source: h.Source.ID, Operator: h.Source.Operator,
-			Authority: h.Source.Role == resolve.Authoritative,
-			Outcome:   h.Outcome, Stand: h.Stand, Lines: h.Finding.Seen.Lines(), Chain: h.Chain,
-			TTL: h.TTL, At: h.At, Latency: h.Latency, Detail: h.Detail, EDE: h.EDE, Echo: h.Echo,
-		})
+		votes = append(votes, h.vote())
 	}
 	return votes
 }

@@ -165,12 +165,12 @@ func (s states) sharedImpact(node *Domain, domains map[rrset.Name]*Domain, state
 
 // Outlook judges a domain as the quorum of its sources sees it.
 func (s *Snapshot) Outlook(d *Domain) Outlook {
-	return states(func(id RecordID) *RecordState { return s.States[id] }).outlook(d)
+	return states(s.States.Get).outlook(d)
 }
 
 // OutlookBy judges a domain as each operator saw it last, by the operator's name.
 func (s *Snapshot) OutlookBy(d *Domain) map[resolve.Operator]verdict.Verdict {
-	return outlookBy(d, states(func(id RecordID) *RecordState { return s.States[id] }), func(id RecordID) []SourceVote { return s.Votes[id] })
+	return outlookBy(d, states(s.States.Get), s.Votes.Of)
 }
 
 func outlookBy(d *Domain, s states, votes func(RecordID) []SourceVote) map[resolve.Operator]verdict.Verdict {

@@ -95,7 +95,7 @@ func TestF34OldAnswersOfSecondCachesDoNotEndALoss(t *testing.T) {
 		h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc) // all at once the other caches of every operator answer
 		h.after(time.Until(opened.Add(45 * time.Minute)))
 		h.expectTold([]string{"RecordMissing shop.test/dmarc"}, nil)
-		votes := h.engine.Snapshot().Votes[RecordID{apex, "dmarc"}]
+		votes := h.engine.Snapshot().Votes.Of(RecordID{apex, "dmarc"})
 		if s := h.state("dmarc"); s.Stage != judge.Recovering || !slices.ContainsFunc(votes, func(v SourceVote) bool { return v.Echo }) {
 			t.Errorf("stage %s, votes %+v", s.Stage, votes)
 		}
@@ -157,7 +157,7 @@ func TestF35Expired(t *testing.T) {
 		if s := h.state("dmarc"); s.BlindSince.IsZero() || s.Verdict != judge.Holding {
 			t.Errorf("answers that seem to have expired are counted: %+v", s.State)
 		}
-		votes := h.engine.Snapshot().Votes[RecordID{apex, "dmarc"}]
+		votes := h.engine.Snapshot().Votes.Of(RecordID{apex, "dmarc"})
 		if i := slices.IndexFunc(votes, func(v SourceVote) bool { return v.Source == "r1" }); votes[i].Outcome != resolve.Stale {
 			t.Errorf("vote %+v", votes[i])
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -103,10 +102,7 @@ func (e *Engine) amend(ctx context.Context, name rrset.Name, edit func(d *Domain
 		e.planStates(next, batch, now)
 		batch.Domains = append(batch.Domains, had)
 		return nil
-	}, func() {
-		e.domains = maps.Clone(e.domains)
-		e.domains[name] = next
-	})
+	}, func() { e.register(next) })
 }
 
 // amend gives the domain with what was added, retired and paused since it was written down.

@@ -153,13 +153,13 @@ func TestAnAnnouncedRemovalEndsTheWatch(t *testing.T) {
 		h.world.remove("_dmarc.shop.test", rrset.TXT)
 		h.after(5 * time.Hour)
 		h.expectTold(nil, nil)
-		if h.engine.Snapshot().States[id] != nil {
+		if h.engine.Snapshot().States.Get(id) != nil {
 			t.Error("the record that went as announced is still watched")
 		}
 		h.stop()
 		h.start(testSettings())
 		h.after(2 * time.Hour)
-		if h.engine.Snapshot().States[id] != nil {
+		if h.engine.Snapshot().States.Get(id) != nil {
 			t.Error("a restart brings it back")
 		}
 		h.expectTold(nil, nil)

@@ -53,7 +53,7 @@ func TestF8ALoneLiarIsQuarantined(t *testing.T) {
 			t.Errorf("told %+v", told)
 		}
 		h.after(time.Hour)
-		votes := h.engine.Snapshot().Votes[RecordID{apex, "spf"}]
+		votes := h.engine.Snapshot().Votes.Of(RecordID{apex, "spf"})
 		i := slices.IndexFunc(votes, func(v SourceVote) bool { return v.Source == "r3" })
 		if votes[i].Stand != judge.Unheard || !strings.Contains(votes[i].Detail, "in quarantine since") {
 			t.Errorf("its vote: %+v", votes[i])

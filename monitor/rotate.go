@@ -104,7 +104,7 @@ func (d *Domain) at(name rrset.Name) (Record, bool) {
 
 // retire stops watching a record that has gone as announced. The caller holds mu.
 func (e *Engine) retire(id RecordID, had *StoredDomain, batch *Batch, now time.Time) {
-	c := e.states[id].Change
+	c := e.states.get(id).Change
 	why := "gone as announced: " + c.Why
 	if c.Successor != "" {
 		why = "retired: " + c.Successor + " has taken over"

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -204,15 +203,8 @@ func (e *Engine) keepSharing(ctx context.Context) {
 func (e *Engine) recheck(ctx context.Context) {
 	e.mu.Lock()
 	unsettled := map[string][]*Domain{}
-	for _, registered := range []map[rrset.Name]*Domain{e.domains, e.shared} {
-		for _, d := range registered {
-			if slices.ContainsFunc(d.Records, func(r Record) bool {
-				s := e.states[RecordID{d.Name, r.Key}]
-				return s != nil && needsAttention(s)
-			}) {
-				unsettled[d.Schedule()] = append(unsettled[d.Schedule()], d)
-			}
-		}
+	for d := range e.unsettledDomains() {
+		unsettled[d.Schedule()] = append(unsettled[d.Schedule()], d)
 	}
 	e.mu.Unlock()
 	for _, group := range sortedKeys(unsettled) {

@@ -3,7 +3,6 @@ package monitor
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/mail"
 	"slices"
 	"strings"
@@ -67,10 +66,7 @@ func (e *Engine) SetSenders(ctx context.Context, name rrset.Name, senders []stri
 		batch.Domains = append(batch.Domains, had)
 		batch.note(now, by, "senders", RecordID{Domain: name}, "", strings.Join(senders, ", "))
 		return nil
-	}, func() {
-		e.domains = maps.Clone(e.domains)
-		e.domains[name] = &next
-	})
+	}, func() { e.register(&next) })
 }
 
 // changeable gives a domain that was added at run time. The caller holds mu.

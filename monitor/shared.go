@@ -81,13 +81,13 @@ func references(r spf.Record) []reference {
 // sharing finds the records that the registered domains' verified SPF records rest on.
 type sharing struct {
 	domains map[rrset.Name]*Domain
-	states  map[RecordID]*RecordState
+	states  *stateTable
 	found   map[rrset.Name]*Domain
 	reader  reader
 }
 
 // sharedBy gives a domain for each record that others rest on.
-func sharedBy(domains map[rrset.Name]*Domain, states map[RecordID]*RecordState) map[rrset.Name]*Domain {
+func sharedBy(domains map[rrset.Name]*Domain, states *stateTable) map[rrset.Name]*Domain {
 	s := &sharing{domains: domains, states: states, found: map[rrset.Name]*Domain{}, reader: reader{}}
 	for _, name := range sortedKeys(domains) {
 		d := domains[name]
@@ -103,7 +103,7 @@ func sharedBy(domains map[rrset.Name]*Domain, states map[RecordID]*RecordState) 
 
 // follow adds all that a record leads to. What is not verified leads nowhere yet.
 func (s *sharing) follow(d *Domain, id RecordID, reach map[rrset.Name]bool) {
-	state := s.states[id]
+	state := s.states.get(id)
 	if state == nil || state.Phase != judge.Verified {
 		return
 	}
@@ -171,7 +171,7 @@ func (e *Engine) refreshShared(ctx context.Context) error {
 	for _, name := range sortedKeys(e.shared) {
 		// One that was found by a reload and is gone again before it was looked at has no state yet.
 		id := RecordID{name, SharedKey}
-		if _, ok := shared[name]; !ok && e.states[id] != nil {
+		if _, ok := shared[name]; !ok && e.states.get(id) != nil {
 			e.planRemoval(id, &batch, time.Now(), "no registered domain rests on it any more", "")
 		}
 	}
@@ -183,7 +183,7 @@ func (e *Engine) refreshShared(ctx context.Context) error {
 		}
 	}
 	e.mu.Lock()
-	e.shared = shared
+	e.setShared(shared)
 	e.applyBatch(batch)
 	e.mu.Unlock()
 	e.commits.Unlock()

@@ -39,7 +39,7 @@ func sharingShop(t *testing.T, more ...string) *house {
 	h.add(specs...)
 	h.after(2 * time.Hour)
 	for _, node := range []rrset.Name{include, networks} {
-		if s := h.engine.Snapshot().States[RecordID{node, SharedKey}]; s == nil || s.Phase != judge.Verified {
+		if s := h.engine.Snapshot().States.Get(RecordID{node, SharedKey}); s == nil || s.Phase != judge.Verified {
 			t.Fatalf("%s is not watched and verified: %+v", node, s)
 		}
 	}
@@ -110,7 +110,7 @@ func TestAProvidersOwnChangesAreKeptInHistoryAndCallNobody(t *testing.T) {
 		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:192.0.2.0/24 ~all")
 		h.after(2 * time.Hour)
 		h.expectTold([]string{"RecordMissing more.service.test/include"}, []string{"RecordMissing more.service.test/include"})
-		if s := h.engine.Snapshot().States[RecordID{"more.service.test", SharedKey}]; s != nil {
+		if s := h.engine.Snapshot().States.Get(RecordID{"more.service.test", SharedKey}); s != nil {
 			t.Error("it is still watched although nobody rests on it")
 		}
 	})
@@ -157,7 +157,7 @@ func TestCachesThatDoNotAgreeDoNotMoveTheBaseline(t *testing.T) {
 		h.world.set(t, networks, rrset.TXT, "v=spf1 ip4:198.51.100.0/24 ~all")
 		h.after(3 * time.Hour)
 		h.expectTold(nil, nil)
-		if got := h.engine.Snapshot().States[RecordID{networks, SharedKey}].Baseline.Lines(); got[0] != "v=spf1 ip4:192.0.2.0/24 ~all" {
+		if got := h.engine.Snapshot().States.Get(RecordID{networks, SharedKey}).Baseline.Lines(); got[0] != "v=spf1 ip4:192.0.2.0/24 ~all" {
 			t.Errorf("baseline %q while two caches still have the old one", got)
 		}
 	})
@@ -179,8 +179,8 @@ func TestSharedRecordsSurviveARestartAndEndWithTheirLastDomain(t *testing.T) {
 		}
 		h.after(time.Hour)
 		h.expectTold([]string{alert}, []string{alert})
-		if snap := h.engine.Snapshot(); len(snap.Shared) != 0 || len(snap.States) != 0 {
-			t.Errorf("left: %v, %v", snap.Shared, snap.States)
+		if snap := h.engine.Snapshot(); len(snap.Shared) != 0 || snap.States.Len() != 0 {
+			t.Errorf("left: %v, %v", snap.Shared, snap.States.Len())
 		}
 	})
 }
@@ -211,7 +211,7 @@ func TestASharedRecordThatComesAndGoesBeforeItIsLookedAt(t *testing.T) {
 		h.world.set(t, apex, rrset.TXT, spfText)
 		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
 		h.engine.mu.Lock()
-		h.engine.shared = map[rrset.Name]*Domain{"ghost.test": {Name: "ghost.test", Shared: &Shared{}}}
+		h.engine.setShared(map[rrset.Name]*Domain{"ghost.test": {Name: "ghost.test", Shared: &Shared{}}})
 		h.engine.mu.Unlock()
 		if err := h.engine.refreshShared(context.Background()); err != nil {
 			t.Fatal(err)

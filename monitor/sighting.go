@@ -7,7 +7,6 @@ import (
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
-	"maildrift/monitor/rrset"
 )
 
 // Mark says how an answer counted when it was heard, where its outcome and content do not say it.
@@ -63,23 +62,16 @@ func markOf(s Subject, h Heard) Mark {
 	return ""
 }
 
-// hash identifies an answer for telling whether it is new. NXDOMAIN and NODATA are different answers.
-func (i Interval) hash() rrset.Hash {
-	h := i.Set.Hash()
-	h[0] ^= byte(i.Outcome)
-	for n, c := range []byte(i.Mark) {
-		h[1+n] ^= c
-	}
-	return h
+// same says whether an answer is the one that another interval has. NXDOMAIN and NODATA are different answers.
+func (i *Interval) same(o *Interval) bool {
+	return i.Outcome == o.Outcome && i.Mark == o.Mark && i.Set.Equal(o.Set)
 }
 
 // newIntervals gives the answers that differ from the last of the same source. Of a record that is settled only
 // answers count; while it is not, failures decide with them and are kept too, so that what was judged can be
 // judged again.
 func (e *Engine) newIntervals(j *job) []Interval {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	k := keeping{engine: e, job: j, closely: j.closely()}
+	k := keeping{voices: e.heard.about(j.state.ID), job: j, closely: j.closely()}
 	for _, s := range append(j.earlier, sighting{j.heardAt, j.evidence.Heard}) {
 		for _, h := range s.heard {
 			k.heard(s.at, h)
@@ -95,12 +87,11 @@ func (j *job) closely() bool {
 	return needsAttention(j.before) || needsAttention(&j.state) || len(j.earlier) > 0 || slices.ContainsFunc(j.evidence.Heard, Heard.wrong)
 }
 
-// keeping collects the answers of one job that are new. The engine's mu is held.
+// keeping collects the answers of one job that are new. The job's domain is claimed.
 type keeping struct {
-	engine  *Engine
+	voices  *voices
 	job     *job
 	closely bool
-	latest  map[string]rrset.Hash
 	out     []Interval
 }
 
@@ -118,13 +109,12 @@ func (k *keeping) heard(at time.Time, h Heard) {
 
 // unasked ends the answers of sources that were asked in the sweep before and were not in this round.
 func (k *keeping) unasked(round sighting) {
-	id := k.job.state.ID
-	for _, v := range k.engine.votes[id] {
-		if v.Authority || k.closely {
-			k.end(round, v.Source, v.Authority)
+	for _, m := range k.voices.asked() {
+		if m.authority || k.closely {
+			k.end(round, m.id, m.authority)
 		}
 	}
-	for _, server := range k.engine.servers[id] {
+	for _, server := range k.voices.formerServers() {
 		k.end(round, server, true)
 	}
 }
@@ -137,17 +127,15 @@ func (k *keeping) end(round sighting, source string, authority bool) {
 
 // add keeps an interval unless the source's last one was the same.
 func (k *keeping) add(iv Interval) {
-	hash := iv.hash()
-	had, ok := k.latest[iv.Source]
-	if !ok {
-		had, ok = k.engine.lastSeen[seenKey{iv.ID, iv.Source}]
+	for i := len(k.out) - 1; i >= 0; i-- {
+		if k.out[i].Source == iv.Source {
+			if !iv.same(&k.out[i]) {
+				k.out = append(k.out, iv)
+			}
+			return
+		}
 	}
-	if ok && had == hash {
-		return
+	if !k.voices.keeps(&iv) {
+		k.out = append(k.out, iv)
 	}
-	if k.latest == nil {
-		k.latest = map[string]rrset.Hash{}
-	}
-	k.latest[iv.Source] = hash
-	k.out = append(k.out, iv)
 }

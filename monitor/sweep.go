@@ -115,7 +115,7 @@ func (e *Engine) jobs(names []rrset.Name, settings *Settings, wanted func(*Recor
 		}
 	}
 	spending := &budget{
-		states: func(id RecordID) *RecordState { return e.states[id] }, reader: reader{},
+		states: e.states.get, reader: reader{},
 		watched: (&sharing{domains: e.domains}).watched,
 	}
 	for _, j := range jobs {
@@ -129,7 +129,7 @@ func (e *Engine) jobsOf(d *Domain, settings *Settings, wanted func(*RecordState)
 	var jobs []*job
 	group := settings.Groups[d.Schedule()]
 	for _, r := range d.Records {
-		s := e.states[RecordID{d.Name, r.Key}]
+		s := e.states.get(RecordID{d.Name, r.Key})
 		if s == nil || !wanted(s) {
 			continue
 		}

@@ -181,7 +181,7 @@ func (e *Engine) dueForUpkeep(now time.Time) []*Domain {
 	var due []*Domain
 	for _, d := range e.domains {
 		if !e.upkeepDue(d, every).After(now) && slices.ContainsFunc(d.Records, func(r Record) bool {
-			s := e.states[RecordID{d.Name, r.Key}]
+			s := e.states.get(RecordID{d.Name, r.Key})
 			return s != nil && s.Phase == judge.Verified
 		}) {
 			due = append(due, d)
@@ -194,7 +194,7 @@ func (e *Engine) dueForUpkeep(now time.Time) []*Domain {
 // upkeepDue is when a domain is to be looked at. The first time is spread over the second half of the
 // interval, so that a fleet that was imported at once is not looked at at once.
 func (e *Engine) upkeepDue(d *Domain, every time.Duration) time.Time {
-	u, ok := e.upkeep[d.Name]
+	u, ok := e.upkeep.get(d.Name)
 	switch {
 	case !ok:
 		return d.Registered.Add(every/2 + time.Duration(hashOf(d.Name)%uint64(every/2+1))) //nolint:gosec // not negative
@@ -233,7 +233,7 @@ func (e *Engine) lookAt(ctx context.Context, d *Domain) error {
 		subject.MailFrom, _ = rrset.ParseName(d.Spec.MailFrom)
 	}
 	e.mu.Lock()
-	if u, ok := e.upkeep[d.Name]; ok {
+	if u, ok := e.upkeep.get(d.Name); ok {
 		subject.Known = u.Known
 	}
 	e.mu.Unlock()
@@ -246,7 +246,7 @@ func (e *Engine) lookAt(ctx context.Context, d *Domain) error {
 			return nil // removed or registered anew while it was looked at
 		}
 		had := Upkeep{Domain: d.Name}
-		if u, ok := e.upkeep[d.Name]; ok {
+		if u, ok := e.upkeep.get(d.Name); ok {
 			had = *u
 		}
 		next := had.after(survey, now)
@@ -264,7 +264,7 @@ func (d *Domain) wantsSingleMX() bool {
 
 // planUpkeepRemoval forgets what a domain stood on. The caller holds mu.
 func (e *Engine) planUpkeepRemoval(name rrset.Name, batch *Batch, now time.Time) {
-	u, ok := e.upkeep[name]
+	u, ok := e.upkeep.get(name)
 	if !ok {
 		return
 	}

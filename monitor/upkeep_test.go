@@ -165,7 +165,7 @@ func TestUpkeepSurvivesARestartAndEndsWithItsDomain(t *testing.T) {
 		}
 		h.after(time.Minute)
 		h.expectTold([]string{atRisk}, []string{atRisk})
-		if n := len(h.engine.Snapshot().Upkeep); n != 0 {
+		if n := h.engine.Snapshot().Upkeep.Len(); n != 0 {
 			t.Errorf("%d left", n)
 		}
 	})

@@ -217,7 +217,7 @@ func (p *play) publishing(ctx context.Context) error {
 	}
 	p.say("The records are published. They are looked for everywhere, three times, before they count as verified …")
 	if err := p.until(ctx, "all records are verified", func(s *monitor.Snapshot) bool {
-		for _, st := range s.States {
+		for st := range s.States.Unsettled() {
 			if st.Phase != judge.Verified {
 				return false
 			}
@@ -252,7 +252,7 @@ func (p *play) drifting(ctx context.Context) error {
 		return err
 	}
 	if err := p.until(ctx, "the caches have run out", func(s *monitor.Snapshot) bool {
-		st := s.States[monitor.RecordID{Domain: demoDomain, Key: "spf"}]
+		st := s.States.Get(monitor.RecordID{Domain: demoDomain, Key: "spf"})
 		return st.Stage == judge.AtReceivers
 	}); err != nil {
 		return err

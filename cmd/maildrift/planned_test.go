@@ -61,7 +61,7 @@ func (s *bench) must(err error) {
 func (s *bench) await(what, key string, done func(*monitor.RecordState) bool) {
 	s.t.Helper()
 	err := s.until(s.t.Context(), what, func(snap *monitor.Snapshot) bool {
-		return done(snap.States[monitor.RecordID{Domain: demoApex, Key: key}])
+		return done(snap.States.Get(monitor.RecordID{Domain: demoApex, Key: key}))
 	})
 	s.must(err)
 }

@@ -51,7 +51,7 @@ func fates(t *testing.T, s said) []string {
 // from a backup.
 func TestReplayOfADaemonsHistory(t *testing.T) {
 	s := newBench(t)
-	was := s.daemon.engine.Snapshot().States[monitor.RecordID{Domain: demoApex, Key: "dmarc"}].Baseline.Lines()
+	was := s.daemon.engine.Snapshot().States.Get(monitor.RecordID{Domain: demoApex, Key: "dmarc"}).Baseline.Lines()
 	s.lab.Delete(demoApex, "_dmarc."+demoApex, rrset.TXT)
 	s.await("the record is missing", "dmarc", func(st *monitor.RecordState) bool { return st.Verdict == judge.Missing })
 	s.must(s.lab.Set(demoApex, "_dmarc."+demoApex, rrset.TXT, demoTTL, was[0]))

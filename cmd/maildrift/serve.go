@@ -88,10 +88,11 @@ func followFirst(ctx context.Context, d *daemon, shown *terminal.Progress) {
 		case <-tick.C:
 		}
 		snap := d.engine.Snapshot()
-		if len(snap.Votes) >= len(snap.States) {
+		heard, all := snap.Votes.Len(), snap.States.Len()
+		if heard >= all {
 			return
 		}
-		shown.Set(int64(len(snap.Votes)), int64(len(snap.States)))
+		shown.Set(int64(heard), int64(all))
 	}
 }
 

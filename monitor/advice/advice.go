@@ -37,9 +37,9 @@ type Advice struct {
 	Source string `json:"source" doc:"Where the rule is written down"`
 }
 
-// States are what is remembered of records, as a snapshot has them; nil where nothing was
-// seen yet.
-type States map[monitor.RecordID]*monitor.RecordState
+// States look up what is remembered of records, as monitor.States.Get does: nil for a record of which nothing was seen
+// yet. A nil States knows of none.
+type States func(monitor.RecordID) *monitor.RecordState
 
 // Registration gives the advice about a domain among the others that are registered; it may be
 // among them itself.
@@ -134,7 +134,10 @@ func (s subject) record(kind mailrec.Kind, at rrset.Name) (monitor.Record, bool)
 }
 
 func (s subject) state(r monitor.Record) *monitor.RecordState {
-	return s.states[monitor.RecordID{Domain: s.domain.Name, Key: r.Key}]
+	if s.states == nil {
+		return nil
+	}
+	return s.states(monitor.RecordID{Domain: s.domain.Name, Key: r.Key})
 }
 
 // published gives what was last seen of a record: what is there instead of the

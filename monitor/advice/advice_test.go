@@ -57,7 +57,7 @@ type seen struct {
 
 func states(t testing.TB, d *monitor.Domain, what ...seen) advice.States {
 	t.Helper()
-	out := advice.States{}
+	out := map[monitor.RecordID]*monitor.RecordState{}
 	for _, s := range what {
 		r, ok := d.Record(s.key)
 		if !ok {
@@ -74,7 +74,7 @@ func states(t testing.TB, d *monitor.Domain, what ...seen) advice.States {
 		}
 		out[monitor.RecordID{Domain: d.Name, Key: s.key}] = state
 	}
-	return out
+	return func(id monitor.RecordID) *monitor.RecordState { return out[id] }
 }
 
 func ids(list []advice.Advice) string {

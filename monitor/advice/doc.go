@@ -2,7 +2,7 @@
 // for it, beyond the records that it asks for: how many, which names, beside what else, in
 // which order. It knows Alibaba Cloud Direct Mail's rules.
 //
-//	for _, a := range advice.Registration(d, snapshot.Domains, snapshot.States) {
+//	for _, a := range advice.Registration(d, snapshot.Domains, snapshot.States.Get) {
 //		fmt.Println(a.Text, a.Do)
 //	}
 //

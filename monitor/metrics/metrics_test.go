@@ -35,7 +35,6 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // the domains in order.
 func fleet(states ...monitor.RecordState) *monitor.Snapshot {
 	s := &monitor.Snapshot{
-		States: map[monitor.RecordID]*monitor.RecordState{}, Votes: map[monitor.RecordID][]monitor.SourceVote{},
 		NextSweep: map[string]time.Time{"default": time.Unix(1_800_000_000, 0)},
 		Self: monitor.SelfState{
 			LastGoodSweep: time.Unix(1_799_999_000, 5e8),
@@ -43,6 +42,7 @@ func fleet(states ...monitor.RecordState) *monitor.Snapshot {
 		},
 		Sources: []*resolve.Source{{ID: "one", Operator: "one"}, {ID: "two-a", Operator: "two"}, {ID: "two-b", Operator: "two"}, {ID: "three", Operator: "three"}},
 	}
+	all := make([]*monitor.RecordState, 0, len(states))
 	for i, state := range states {
 		if state.ID.Domain == "" {
 			state.ID.Domain = rrset.Name(fmt.Sprintf("d%d.example", i))
@@ -51,9 +51,10 @@ func fleet(states ...monitor.RecordState) *monitor.Snapshot {
 			state.ID.Key = "spf"
 		}
 		state.Expectation.Kind = mailrec.SPF
-		s.States[state.ID] = &state
+		all = append(all, &state)
 		s.Domains = append(s.Domains, &monitor.Domain{Name: state.ID.Domain, Records: []monitor.Record{{Key: state.ID.Key}}})
 	}
+	s.States = s.States.With(all...)
 	return s
 }
 
@@ -72,9 +73,9 @@ var (
 func busy(t *testing.T, o Options) (*Metrics, *prometheus.Registry) {
 	t.Helper()
 	snap := fleet(holding, missing, pending, drifted)
-	snap.Votes[monitor.RecordID{Domain: "d1.example", Key: "spf"}] = []monitor.SourceVote{
+	snap.Votes = snap.Votes.With(monitor.RecordID{Domain: "d1.example", Key: "spf"}, []monitor.SourceVote{
 		{Operator: "google", Stand: judge.Absent}, {Operator: "quad9", Stand: judge.Good},
-	}
+	})
 	snap.Open = []monitor.Incident{{Name: monitor.AlertMissing}, {Name: monitor.AlertDrifted}}
 	reg := prometheus.NewRegistry()
 	o.StoreSize = func() int64 { return 32768 }

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -86,40 +87,40 @@ func (c *collection) domains() { c.send(domainsCount, float64(len(c.snap.Domains
 // records counts by phase and verdict. The positions that every fleet can come
 // into are sent with 0 too, so that an alert rule sees them come.
 func (c *collection) records() {
-	counts := map[judge.Position]int{
-		{Phase: judge.Pending}: 0, {Phase: judge.Overdue}: 0,
-		{Phase: judge.Verified, Verdict: judge.Holding}: 0, {Phase: judge.Verified, Verdict: judge.Disagreeing}: 0,
-		{Phase: judge.Verified, Verdict: judge.Drifted}: 0, {Phase: judge.Verified, Verdict: judge.Missing}: 0,
-	}
-	shared := map[judge.Position]int{
-		{Phase: judge.Pending}: 0, {Phase: judge.Verified, Verdict: judge.Holding}: 0,
-		{Phase: judge.Verified, Verdict: judge.Drifted}: 0, {Phase: judge.Verified, Verdict: judge.Missing}: 0,
-	}
-	blind := 0
+	counts := c.snap.States.Counts()
+	c.positions(recordsCount, counts.Records, []judge.Position{
+		{Phase: judge.Pending}, {Phase: judge.Overdue},
+		{Phase: judge.Verified, Verdict: judge.Holding}, {Phase: judge.Verified, Verdict: judge.Disagreeing},
+		{Phase: judge.Verified, Verdict: judge.Drifted}, {Phase: judge.Verified, Verdict: judge.Missing},
+	})
+	c.positions(sharedCount, counts.Shared, []judge.Position{
+		{Phase: judge.Pending}, {Phase: judge.Verified, Verdict: judge.Holding},
+		{Phase: judge.Verified, Verdict: judge.Drifted}, {Phase: judge.Verified, Verdict: judge.Missing},
+	})
+	c.send(recordsBlind, float64(counts.Blind))
 	shares := make([]mean, len(judge.Phases()))
-	for _, state := range c.snap.States {
+	for state := range c.snap.States.Unsettled() {
 		if state.ID.Key == monitor.SharedKey {
-			shared[judge.Position{Phase: state.Phase, Verdict: state.Verdict}]++
 			continue
 		}
-		counts[judge.Position{Phase: state.Phase, Verdict: state.Verdict}]++
-		if !state.BlindSince.IsZero() {
-			blind++
-		}
-		if share, changing := propagation(state, c.snap.Votes[state.ID]); changing {
+		if share, changing := propagation(state, c.snap.Votes); changing {
 			shares[state.Phase].add(share)
 		}
 	}
-	for p, n := range counts {
-		c.send(recordsCount, float64(n), p.Phase.String(), p.Verdict.String())
-	}
-	for p, n := range shared {
-		c.send(sharedCount, float64(n), p.Phase.String(), p.Verdict.String())
-	}
-	c.send(recordsBlind, float64(blind))
 	for _, phase := range judge.Phases() {
 		if shares[phase].n > 0 {
 			c.send(propagationRatio, shares[phase].value(), phase.String())
+		}
+	}
+}
+
+// positions sends the numbers by phase and verdict: those that are not 0, and those that every fleet can come to.
+func (c *collection) positions(d MetricDoc, counts monitor.Positions, always []judge.Position) {
+	for _, phase := range judge.Phases() {
+		for _, verdict := range judge.Verdicts() {
+			if n := counts[phase][verdict]; n > 0 || slices.Contains(always, judge.Position{Phase: phase, Verdict: verdict}) {
+				c.send(d, float64(n), phase.String(), verdict.String())
+			}
 		}
 	}
 }
@@ -169,7 +170,7 @@ func (c *collection) perRecord() {
 	for _, trouble := range []bool{true, false} {
 		for _, d := range c.snap.Domains {
 			for _, r := range d.Records {
-				state := c.snap.States[monitor.RecordID{Domain: d.Name, Key: r.Key}]
+				state := c.snap.States.Get(monitor.RecordID{Domain: d.Name, Key: r.Key})
 				if state == nil || (state.Verdict != judge.Holding) != trouble {
 					continue
 				}
@@ -185,7 +186,7 @@ func (c *collection) perRecord() {
 func (c *collection) record(state *monitor.RecordState) {
 	domain, key := label(string(state.ID.Domain)), label(state.ID.Key)
 	c.send(recordState, 1, domain, key, state.Expectation.Kind.String(), state.Phase.String(), state.Verdict.String())
-	if share, changing := propagation(state, c.snap.Votes[state.ID]); changing {
+	if share, changing := propagation(state, c.snap.Votes); changing {
 		c.send(recordPropagation, share, domain, key)
 	}
 }
@@ -193,11 +194,11 @@ func (c *collection) record(state *monitor.RecordState) {
 // propagation gives the share of the operators heard that see the change which
 // a record goes through: the good record while it is waited for or comes back, the bad one
 // while that spreads. The second result is false for a record that is not changing.
-func propagation(state *monitor.RecordState, votes []monitor.SourceVote) (float64, bool) {
+func propagation(state *monitor.RecordState, votes monitor.Votes) (float64, bool) {
 	if state.Phase == judge.Verified && state.Verdict == judge.Holding {
 		return 0, false
 	}
-	good, heard := count(votes)
+	good, heard := count(votes.Of(state.ID))
 	if heard == 0 && state.Incident != nil {
 		// Nobody was asked since the start: what the incident tells is the last word.
 		d := state.Incident.Facts.Decision

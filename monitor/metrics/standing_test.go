@@ -105,7 +105,7 @@ func TestHowFarAChangeHasCome(t *testing.T) {
 		{"a recovery that all see", recovering, []monitor.SourceVote{vote("a", judge.Good)}, 1, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got, changing := propagation(&row.state, row.votes)
+			got, changing := propagation(&row.state, monitor.NewVotes(map[monitor.RecordID][]monitor.SourceVote{{}: row.votes}))
 			if got != row.want || changing != row.changing {
 				t.Errorf("%v, %v; want %v, %v", got, changing, row.want, row.changing)
 			}
@@ -117,8 +117,9 @@ func TestABlindGroupAndAClosedGateShow(t *testing.T) {
 	snap := fleet(holding)
 	snap.Self.BlindGroups = map[string]string{"default": "every resolver gave the same forged answer"}
 	snap.Self.GateSince = time.Unix(1, 0)
-	blind := snap.States[monitor.RecordID{Domain: "d0.example", Key: "spf"}]
+	blind := *snap.States.Get(monitor.RecordID{Domain: "d0.example", Key: "spf"})
 	blind.BlindSince = time.Unix(1, 0)
+	snap.States = snap.States.With(&blind)
 	reg := prometheus.NewRegistry()
 	New(reg, func() *monitor.Snapshot { return snap }, Options{})
 	text := scrape(t, reg)

@@ -54,7 +54,9 @@ func (s *site) diagnose(ctx context.Context, name rrset.Name) ([]wire.RecordDiag
 	}
 	ctx, cancel := context.WithTimeout(ctx, diagnoseWithin)
 	defer cancel()
-	list, err := s.Diagnose(ctx, d, func(key string) *monitor.RecordState { return x.snap.States[monitor.RecordID{Domain: name, Key: key}] })
+	list, err := s.Diagnose(ctx, d, func(key string) *monitor.RecordState {
+		return x.snap.States.Get(monitor.RecordID{Domain: name, Key: key})
+	})
 	if err != nil {
 		return nil, s.problem("look closer at "+string(name), err)
 	}

@@ -439,11 +439,11 @@ func TestSpreadCountsOperatorsNotAddresses(t *testing.T) {
 	w := newWorld(t)
 	w.engine.register(monitor.Spec{Domain: "a.example", Expect: []monitor.ExpectSpec{{Kind: mailrec.SPF}}}, monitor.Origin{})
 	w.engine.change(func(s *monitor.Snapshot) {
-		s.Votes[monitor.RecordID{Domain: "a.example", Key: "spf"}] = []monitor.SourceVote{
+		s.Votes = s.Votes.With(monitor.RecordID{Domain: "a.example", Key: "spf"}, []monitor.SourceVote{
 			{Source: "8.8.8.8", Operator: "google", Stand: judge.Good}, {Source: "8.8.4.4", Operator: "google", Stand: judge.Absent},
 			{Source: "9.9.9.9", Operator: "quad9", Stand: judge.Good}, {Source: "1.1.1.1", Operator: "cloudflare", Stand: judge.Unheard},
 			{Source: "ns1", Authority: true, Stand: judge.Good}, {Source: "ns2", Authority: true, Stand: judge.Abstains},
-		}
+		})
 	})
 	got := decode[wire.Domain](t, w.ask(http.MethodGet, "/api/v1/domains/a.example", "")).Records[0].Spread
 	if want := (wire.Spread{Operators: 2, OperatorsGood: 1, Servers: 1, ServersGood: 1}); got != want {

@@ -72,7 +72,7 @@ func (s *site) timeline(ctx context.Context, name rrset.Name, key string, since,
 		return wire.Timeline{}, notRegistered(name)
 	}
 	r, ok := d.Record(key)
-	state := x.snap.States[monitor.RecordID{Domain: name, Key: key}]
+	state := x.snap.States.Get(monitor.RecordID{Domain: name, Key: key})
 	if !ok || state == nil {
 		return wire.Timeline{}, huma.Error404NotFound("domain " + string(name) + " has no record with that key")
 	}

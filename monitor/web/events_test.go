@@ -175,7 +175,7 @@ func TestETags(t *testing.T) {
 			t.Errorf("If-None-Match %s: %d with %d bytes, want %d", header, resp.Code, resp.Body.Len(), want)
 		}
 	}
-	w.engine.change(func(s *monitor.Snapshot) { s.States = map[monitor.RecordID]*monitor.RecordState{} })
+	w.engine.change(func(s *monitor.Snapshot) { s.States = monitor.States{} })
 	if resp := w.ask(http.MethodGet, "/api/v1/domains/notice.example", "", "If-None-Match", tag); resp.Code != http.StatusOK || resp.Header().Get("ETag") == tag {
 		t.Errorf("after a change: %d", resp.Code)
 	}

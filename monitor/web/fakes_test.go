@@ -86,7 +86,7 @@ var _ web.Engine = (*monitor.Engine)(nil)
 
 func newFakeEngine(t testing.TB) *fakeEngine {
 	return &fakeEngine{t: t, presets: presets(t), snap: &monitor.Snapshot{
-		At: now, Presets: presets(t), States: map[monitor.RecordID]*monitor.RecordState{}, Votes: map[monitor.RecordID][]monitor.SourceVote{},
+		At: now, Presets: presets(t),
 		Sweeps: map[string]monitor.SweepSummary{"default": {
 			Group: "default", Started: now.Add(-10 * time.Minute), Duration: 4 * time.Second,
 			Domains: 3, Records: 6, Questions: 60, Shared: 12, Failures: 1,
@@ -156,12 +156,14 @@ func (e *fakeEngine) registerMany(n int) {
 func addDomain(s *monitor.Snapshot, added ...*monitor.Domain) {
 	s.Domains = append(slices.Clone(s.Domains), added...)
 	slices.SortFunc(s.Domains, func(a, b *monitor.Domain) int { return cmp.Compare(a.Name, b.Name) })
+	var states []*monitor.RecordState
 	for _, d := range added {
 		for _, r := range d.Records {
 			id := monitor.RecordID{Domain: d.Name, Key: r.Key}
-			s.States[id] = &monitor.RecordState{ID: id, Name: r.Name, Expectation: r.Expectation, State: judge.State{Since: d.Registered, Registered: d.Registered}}
+			states = append(states, &monitor.RecordState{ID: id, Name: r.Name, Expectation: r.Expectation, State: judge.State{Since: d.Registered, Registered: d.Registered}})
 		}
 	}
+	s.States = s.States.With(states...)
 }
 
 // Changed implements web.Engine.
@@ -192,9 +194,9 @@ func (e *fakeEngine) change(how func(s *monitor.Snapshot)) {
 func (e *fakeEngine) state(domain rrset.Name, key string, how func(s *monitor.RecordState)) {
 	e.change(func(s *monitor.Snapshot) {
 		id := monitor.RecordID{Domain: domain, Key: key}
-		next := *s.States[id]
+		next := *s.States.Get(id)
 		how(&next)
-		s.States[id] = &next
+		s.States = s.States.With(&next)
 		if next.Incident != nil {
 			s.Open = append(slices.Clone(s.Open), *next.Incident)
 		}
@@ -218,7 +220,7 @@ func (e *fakeEngine) AddAll(_ context.Context, specs []monitor.Spec, by string) 
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := e.Snapshot().States[monitor.RecordID{Domain: d.Name, Key: d.Records[0].Key}]; ok {
+		if e.Snapshot().States.Get(monitor.RecordID{Domain: d.Name, Key: d.Records[0].Key}) != nil {
 			return nil, fmt.Errorf("domain %s: %w", d.Name, monitor.ErrExists)
 		}
 		d.Registered = now
@@ -300,9 +302,9 @@ func (e *fakeEngine) Accept(_ context.Context, id monitor.RecordID, by, why stri
 	if err := e.called("accept %s by %s because %s", id, by, why); err != nil {
 		return err
 	}
-	s, ok := e.Snapshot().States[id]
+	s := e.Snapshot().States.Get(id)
 	switch {
-	case !ok:
+	case s == nil:
 		return fmt.Errorf("record %s: %w", id, monitor.ErrNotFound)
 	case s.Verdict != judge.Drifted:
 		return fmt.Errorf("record %s is %s: %w", id, s.Verdict, monitor.ErrNothingToAccept)
@@ -318,8 +320,8 @@ func (e *fakeEngine) Announce(_ context.Context, a monitor.Announcement) error {
 	if err := e.called("announce %s %q gone=%v until %s by %s because %s", a.ID, a.Value, a.Gone, a.Until.UTC().Format(time.RFC3339), a.By, a.Why); err != nil {
 		return err
 	}
-	s, ok := e.Snapshot().States[a.ID]
-	if !ok {
+	s := e.Snapshot().States.Get(a.ID)
+	if s == nil {
 		return fmt.Errorf("record %s: %w", a.ID, monitor.ErrNotFound)
 	}
 	next, err := rrset.Parse(s.Expectation.Kind.Type(), a.Value...)
@@ -336,7 +338,7 @@ func (e *fakeEngine) Withdraw(_ context.Context, id monitor.RecordID, by, why st
 	if err := e.called("withdraw %s by %s because %s", id, by, why); err != nil {
 		return err
 	}
-	if s := e.Snapshot().States[id]; s == nil || s.Change == nil {
+	if s := e.Snapshot().States.Get(id); s == nil || s.Change == nil {
 		return fmt.Errorf("record %s: %w", id, monitor.ErrNothingAnnounced)
 	}
 	e.state(id.Domain, id.Key, func(s *monitor.RecordState) { s.Change = nil })
@@ -619,7 +621,7 @@ func drift(w *world) {
 				Stage: judge.AtAuthority, Decision: decision, Votes: votes, Deadline: s.Deadline, LastDeadline: s.LastDeadline},
 		}
 	})
-	w.engine.change(func(s *monitor.Snapshot) { s.Votes[id] = votes })
+	w.engine.change(func(s *monitor.Snapshot) { s.Votes = s.Votes.With(id, votes) })
 	w.history.transitions = append(w.history.transitions, monitor.Transition{
 		Seq: 1, ID: id, New: was, Transition: judge.Transition{To: judge.Position{Phase: judge.Verified, Verdict: judge.Holding}, At: now.Add(-20 * time.Hour)},
 	}, monitor.Transition{
@@ -649,9 +651,9 @@ func hostile(w *world) {
 		s.Incident = &monitor.Incident{ID: id, Name: monitor.AlertMissing, Impact: mailrec.Weakened, Opened: now.Add(-time.Hour), Facts: monitor.Facts{Finding: s.Finding}}
 	})
 	w.engine.change(func(s *monitor.Snapshot) {
-		s.Votes[id] = []monitor.SourceVote{{
+		s.Votes = s.Votes.With(id, []monitor.SourceVote{{
 			Source: "ns" + evil + "/192.0.2.9", Authority: true, Outcome: resolve.Refused, Detail: evil, EDE: []resolve.EDE{{Code: 22, Text: evil}},
-		}}
+		}})
 	})
 	w.history.transitions = append(w.history.transitions, monitor.Transition{Seq: 3, ID: id, By: evil, Why: evil, New: txt(evil), Transition: judge.Transition{At: now}})
 }

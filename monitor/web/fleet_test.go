@@ -55,7 +55,7 @@ func long(w *world) {
 			Chain: []rrset.Name{rrset.Name(label + ".service.example")},
 		})
 	}
-	w.engine.change(func(s *monitor.Snapshot) { s.Votes[id] = votes })
+	w.engine.change(func(s *monitor.Snapshot) { s.Votes = s.Votes.With(id, votes) })
 	for week := range 260 {
 		for _, v := range votes {
 			w.history.intervals = append(w.history.intervals, monitor.Interval{

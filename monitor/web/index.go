@@ -27,7 +27,7 @@ func (x *indexer) current() *index {
 	if had := x.last.Load(); had != nil && had.snap == snap {
 		return had
 	}
-	made := newIndex(snap)
+	made := newIndex(snap, x.last.Load())
 	x.last.Store(made)
 	return made
 }
@@ -35,36 +35,57 @@ func (x *indexer) current() *index {
 // index is a snapshot with what is asked of it often.
 type index struct {
 	snap *monitor.Snapshot
-	// standing is that of each domain, in the order of the snapshot.
-	standing             []wire.Standing
+	// standing is that of each domain that does not hold.
+	standing             map[rrset.Name]wire.Standing
 	domainsBy, recordsBy map[string]int
 	records              int
-	services, schedules  []string
+	choices
+}
+
+// choices are what domains can be chosen by.
+type choices struct {
+	services, schedules []string
 	// labels are those that domains have, as name=value; some of them, if there are very many.
 	labels []string
 }
 
-func newIndex(snap *monitor.Snapshot) *index {
-	x := &index{snap: snap, domainsBy: map[string]int{}, recordsBy: map[string]int{}}
-	for _, s := range wire.Standings() {
-		x.domainsBy[s.String()], x.recordsBy[s.String()] = 0, 0
-	}
+// newIndex looks at the records that are not settled, and at the domains if there are others than in the index before,
+// which may be nil.
+func newIndex(snap *monitor.Snapshot, before *index) *index {
+	x := &index{snap: snap, standing: map[rrset.Name]wire.Standing{}, domainsBy: map[string]int{}, recordsBy: map[string]int{}}
+	x.records = snap.States.Counts().Records.Sum()
 	domains, records := make([]int, len(wire.Standings())), make([]int, len(wire.Standings()))
-	services, schedules, labels := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, d := range snap.Domains {
-		worst := wire.Holding
-		for _, r := range d.Records {
-			s := snap.States[monitor.RecordID{Domain: d.Name, Key: r.Key}]
-			if s == nil {
-				continue
-			}
-			standing := wire.StandingOf(s)
+	records[wire.Holding] = x.records
+	for s := range snap.States.Unsettled() {
+		if standing := wire.StandingOf(s); s.ID.Key != monitor.SharedKey && standing != wire.Holding {
 			records[standing]++
-			x.records++
-			worst = max(worst, standing)
+			records[wire.Holding]--
+			x.standing[s.ID.Domain] = max(x.standing[s.ID.Domain], standing)
 		}
-		domains[worst]++
-		x.standing = append(x.standing, worst)
+	}
+	for _, standing := range x.standing {
+		domains[standing]++
+	}
+	domains[wire.Holding] = len(snap.Domains) - len(x.standing)
+	for _, s := range wire.Standings() {
+		x.domainsBy[s.String()], x.recordsBy[s.String()] = domains[s], records[s]
+	}
+	if before != nil && sameList(before.snap.Domains, snap.Domains) {
+		x.choices = before.choices
+	} else {
+		x.choices = newChoices(snap.Domains)
+	}
+	return x
+}
+
+// sameList says whether two lists are one, without a look into them: a registry's list is made anew when it changes.
+func sameList(a, b []*monitor.Domain) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+func newChoices(domains []*monitor.Domain) choices {
+	services, schedules, labels := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, d := range domains {
 		services[d.Service()], schedules[d.Schedule()] = true, true
 		for name, value := range d.Spec.Labels {
 			if len(labels) < labelsListed {
@@ -72,11 +93,7 @@ func newIndex(snap *monitor.Snapshot) *index {
 			}
 		}
 	}
-	for _, s := range wire.Standings() {
-		x.domainsBy[s.String()], x.recordsBy[s.String()] = domains[s], records[s]
-	}
-	x.services, x.schedules, x.labels = sortedKeys(services), sortedKeys(schedules), sortedKeys(labels)
-	return x
+	return choices{sortedKeys(services), sortedKeys(schedules), sortedKeys(labels)}
 }
 
 // find gives the registered domain with that name, or the record of that name that
@@ -134,8 +151,8 @@ func (f filter) foundIn(d *monitor.Domain) bool {
 // is the name of the last one before, so that pages fit together while domains come and go.
 func (x *index) list(f filter, cursor string, limit int) wire.Page {
 	page := wire.Page{Domains: []wire.Summary{}}
-	for i, d := range x.snap.Domains {
-		if !f.matches(d, x.standing[i]) {
+	for _, d := range x.snap.Domains {
+		if !f.matches(d, x.standing[d.Name]) {
 			continue
 		}
 		page.Total++

@@ -52,7 +52,7 @@ func SummaryOf(snap *monitor.Snapshot, d *monitor.Domain) Summary {
 		out.Origin = &d.Origin
 	}
 	for _, r := range d.Records {
-		s := snap.States[monitor.RecordID{Domain: d.Name, Key: r.Key}]
+		s := snap.States.Get(monitor.RecordID{Domain: d.Name, Key: r.Key})
 		if s == nil {
 			continue
 		}
@@ -148,13 +148,13 @@ func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
 	out := Domain{Summary: SummaryOf(snap, d), Spec: d.Spec, Records: []Record{}}
 	for _, r := range d.Records {
 		id := monitor.RecordID{Domain: d.Name, Key: r.Key}
-		out.Records = append(out.Records, recordOf(r, snap.States[id], snap.Votes[id], snap.OverdueAfter))
+		out.Records = append(out.Records, recordOf(r, snap.States.Get(id), snap.Votes.Of(id), snap.OverdueAfter))
 	}
 	if d.Shared != nil {
 		out.Shared = &Shared{Domains: d.Shared.Count, Examples: d.Shared.Examples}
 		return out
 	}
-	if u, ok := snap.Upkeep[d.Name]; ok {
+	if u, ok := snap.Upkeep.Get(d.Name); ok {
 		out.Upkeep, out.LookedAt = risksOf(u.Seen), u.At.UTC()
 	}
 	overall := snap.Outlook(d)
@@ -168,7 +168,7 @@ func DomainOf(snap *monitor.Snapshot, d *monitor.Domain) Domain {
 		}
 	}
 	out.Explained = explainedOf(d, snap.Explain(d))
-	out.Advice = advice.Registration(d, snap.Domains, snap.States)
+	out.Advice = advice.Registration(d, snap.Domains, snap.States.Get)
 	return out
 }
 

@@ -1,0 +1,554 @@
+package monitor
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// What the engine remembers of what it heard.
+//
+// A fleet of 100,000 domains has eight million last words: 600,000 records, asked of a dozen resolvers and the
+// zone's own servers. So they are kept small, and an answer that says the same as the one before changes
+// sixteen bytes in place:
+//
+//	hearsay ── by domain ──► voices, one a record
+//	                          ├─ panel   who was asked, shared by all records that the same sources are asked about
+//	                          ├─ voice   one a source: when, how quickly, TTL, and which of the words
+//	                          └─ word    what several sources say alike: print, content, judgement
+//
+// A voice has two words: the last one, which people see, and the last one that was kept in history. They differ
+// where an answer is not worth keeping (a failure about a record that is well) or was not kept (a sweep
+// that was not trusted).
+//
+// Whoever has claimed a domain for a sweep is the only one who changes its voices, and so may read them without
+// a lock:
+//
+//	for _, v := range e.heard.of(name) {         // a record's voices, sorted by key; a record may have none yet
+//		for i := range v.heard {                   // those that were heard in the last round
+//			ask(resolve.Query{Source: v.source(i), Known: v.print(i), ...})
+//		}
+//	}
+//	...
+//	e.heard.again(name, v, i, o)                 // o.Same: the answer is the one that is known
+//	o = v.fill(i, o)                             // makes an observation of it as if it had been read, to be judged
+//	e.heard.hear(id, subject, heard)             // a round was judged: in place where nothing is new
+//
+// Everybody else gets copies (hearsay.votes).
+
+// said is what one or several sources said about a record, and what was made of it: all of a Heard but who, when and
+// for how long. It is immutable.
+type said struct {
+	outcome                resolve.Outcome
+	stand, voted           judge.Stand
+	bogus, announced, echo bool
+	mark                   mark
+	meaning                rrset.Hash
+	set, seen              rrset.Set
+	// more is what few answers have; nil for those that have none of it.
+	more *saidMore
+}
+
+// saidMore is what an answer has that is not simply the record as it should be.
+type saidMore struct {
+	chain  []rrset.Name
+	ede    []resolve.EDE
+	detail string
+	// finding is but for what said has of it.
+	finding mailrec.Finding
+}
+
+// word is a content with what the replies that have it have in common on the wire.
+type word struct {
+	print  resolve.Print
+	said   *said
+	aa, ad bool
+}
+
+// voice is what one source said last.
+type voice struct {
+	// when is the time in milliseconds since 1970 and, in the low bits, the latency.
+	when uint64
+	ttl  uint32
+	// word is the number of its last word and kept that of the last one in history, from 1 on; 0 is none.
+	word, kept uint16
+}
+
+const (
+	// latencyBits hold a latency in latencyUnit, at most 41 seconds; the other 42 bits last until 2109.
+	latencyBits = 22
+	latencyUnit = 10 * time.Microsecond
+)
+
+func (v *voice) stamp(at time.Time, ttl uint32, latency time.Duration) {
+	v.when, v.ttl = 0, ttl
+	if !at.IsZero() {
+		//nolint:gosec // neither is negative
+		v.when = uint64(at.UnixMilli())<<latencyBits | uint64(min(max(latency, 0)/latencyUnit, 1<<latencyBits-1))
+	}
+}
+
+func (v *voice) at() time.Time {
+	if v.when == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(v.when >> latencyBits)) //nolint:gosec // it was made of one
+}
+
+func (v *voice) latency() time.Duration {
+	return time.Duration(v.when&(1<<latencyBits-1)) * latencyUnit //nolint:gosec // 22 bits
+}
+
+// mark is a Mark in a byte.
+type mark uint8
+
+var marks = [...]Mark{"", MarkBogus, MarkDistrusted, MarkAnnounced, MarkOverspent, MarkEcho, MarkUnasked} //nolint:gochecknoglobals // a constant list
+
+// markNumber gives a mark's number.
+func markNumber(m Mark) mark { return mark(max(slices.Index(marks[:], m), 0)) } //nolint:gosec // there are seven
+
+// voices are the last words of all sources about one record.
+type voices struct {
+	key   string
+	panel *panel
+	// heard is how many of the panel, from the first on, were heard in the last round since the start; 0 if
+	// nobody was asked since then.
+	heard int
+	voice []voice
+	words []word
+}
+
+// source gives who a voice is of; nil if that is known by its ID only, from before the start.
+func (v *voices) source(i int) *resolve.Source { return v.panel.members[i].source }
+
+// print gives what a reply is recognised by that says the same again; 0 if it cannot be.
+func (v *voices) print(i int) resolve.Print {
+	if n := v.voice[i].word; n > 0 {
+		return v.words[n-1].print
+	}
+	return 0
+}
+
+// fill makes an observation that says only that it is the same as the last one (resolve.Observation.Same) whole, as if
+// the reply had been read.
+func (v *voices) fill(i int, o resolve.Observation) resolve.Observation {
+	w := v.words[v.voice[i].word-1]
+	s := w.said
+	o.Outcome, o.Set, o.AA, o.AD, o.Bogus = s.outcome, s.set, w.aa, w.ad, s.bogus
+	if s.more != nil {
+		o.Chain, o.EDE = s.more.chain, s.more.ede
+		if !s.outcome.Evidence() || s.stand != judge.Unheard {
+			o.Detail = s.more.detail // else it is why the operator had no vote then
+		}
+	}
+	return o
+}
+
+// observation gives the last word of a source that was heard, as it was observed.
+func (v *voices) observation(i int, q resolve.Question) resolve.Observation {
+	x := &v.voice[i]
+	return v.fill(i, resolve.Observation{
+		Source: v.source(i), Question: q, Print: v.print(i), At: x.at(), TTL: x.ttl, Latency: x.latency(),
+	})
+}
+
+// stand is where a source that was heard stands, by its vote.
+func (v *voices) stand(i int) judge.Stand { return v.words[v.voice[i].word-1].said.stand }
+
+// heardAs gives the last word of a source that was heard as it was judged.
+func (v *voices) heardAs(i int, q resolve.Question) Heard {
+	s := v.words[v.voice[i].word-1].said
+	h := Heard{
+		Observation: v.observation(i, q), Stand: s.stand, Said: s.voted, Announced: s.announced, Echo: s.echo,
+		Finding: s.finding(),
+	}
+	if s.more != nil {
+		h.Detail = s.more.detail
+	}
+	return h
+}
+
+func (s *said) finding() mailrec.Finding {
+	var f mailrec.Finding
+	if s.more != nil {
+		f = s.more.finding
+	}
+	f.Meaning, f.Seen = s.meaning, s.seen
+	return f
+}
+
+// plain says whether a finding has nothing but what every good record has.
+func plain(f mailrec.Finding) bool {
+	return f.Class == mailrec.Same && len(f.Changes) == 0 && f.Reason == "" && len(f.Notes) == 0 && f.Rule == "" &&
+		f.Impact == mailrec.None && f.Relation == mailrec.Identical
+}
+
+// saying gives what is to be remembered of an answer.
+func saying(h *Heard, m Mark) *said {
+	s := &said{
+		outcome: h.Outcome, stand: h.Stand, voted: h.Said, bogus: h.Bogus, announced: h.Announced, echo: h.Echo,
+		mark: markNumber(m), meaning: h.Finding.Meaning, set: h.Set, seen: h.Finding.Seen,
+	}
+	if s.seen.Equal(s.set) {
+		s.seen = s.set
+	}
+	if len(h.Chain) > 0 || len(h.EDE) > 0 || h.Detail != "" || !plain(h.Finding) {
+		s.more = &saidMore{h.Chain, h.EDE, h.Detail, h.Finding}
+		s.more.finding.Seen, s.more.finding.Meaning = rrset.Set{}, rrset.Hash{}
+	}
+	return s
+}
+
+// says says whether an answer is what was said before, judged alike.
+func (s *said) says(h *Heard, m Mark) bool {
+	return s.outcome == h.Outcome && s.stand == h.Stand && s.voted == h.Said && s.bogus == h.Bogus &&
+		s.announced == h.Announced && s.echo == h.Echo && marks[s.mark] == m && s.meaning == h.Finding.Meaning &&
+		s.set.Equal(h.Set) && s.seen.Equal(h.Finding.Seen) && s.more.says(h)
+}
+
+func (s *saidMore) says(h *Heard) bool {
+	if s == nil {
+		return len(h.Chain) == 0 && len(h.EDE) == 0 && h.Detail == "" && plain(h.Finding)
+	}
+	f, o := &s.finding, &h.Finding
+	return s.detail == h.Detail && slices.Equal(s.chain, h.Chain) && slices.Equal(s.ede, h.EDE) &&
+		f.Class == o.Class && f.Reason == o.Reason && f.Rule == o.Rule && f.Impact == o.Impact && f.Relation == o.Relation &&
+		slices.Equal(f.Notes, o.Notes) && slices.Equal(f.Changes, o.Changes)
+}
+
+// isKept says whether the words are those that an interval has.
+func (s *said) isKept(iv *Interval) bool {
+	return s.outcome == iv.Outcome && marks[s.mark] == iv.Mark && s.seen.Equal(iv.Set)
+}
+
+// keeps says whether the last thing that history has of a source is what an interval says, and whether it has anything.
+func (v *voices) keeps(iv *Interval) bool {
+	if v == nil {
+		return false
+	}
+	i := v.panel.find(iv.Source)
+	return i >= 0 && v.voice[i].kept > 0 && v.words[v.voice[i].kept-1].said.isKept(iv)
+}
+
+// formerServers gives the zone's own servers that history has answers of, of a record that nobody was asked about since
+// the start.
+func (v *voices) formerServers() []string {
+	if v == nil || v.heard > 0 {
+		return nil
+	}
+	var out []string
+	for i, m := range v.panel.members {
+		if kept := v.voice[i].kept; m.authority && kept > 0 && marks[v.words[kept-1].said.mark] != MarkUnasked {
+			out = append(out, m.id)
+		}
+	}
+	return out
+}
+
+// votes gives what was heard last in the form that people see.
+func (v *voices) votes() []SourceVote {
+	out := make([]SourceVote, v.heard)
+	for i := range out {
+		h := v.heardAs(i, resolve.Question{})
+		out[i] = h.vote()
+	}
+	return out
+}
+
+// vote gives an answer in the form that people see and history keeps.
+func (h *Heard) vote() SourceVote {
+	return SourceVote{
+		Source: h.Source.ID, Operator: h.Source.Operator,
+		Authority: h.Source.Role == resolve.Authoritative,
+		Outcome:   h.Outcome, Stand: h.Stand, Lines: h.Finding.Seen.Lines(), Chain: h.Chain,
+		TTL: h.TTL, At: h.At, Latency: h.Latency, Detail: h.Detail, EDE: h.EDE, Echo: h.Echo,
+	}
+}
+
+// asked gives who was asked in the last round since the start.
+func (v *voices) asked() []panelist {
+	if v == nil {
+		return nil
+	}
+	return v.panel.members[:v.heard]
+}
+
+// again takes in that a source has said the same again.
+func (v *voices) again(i int, at time.Time, ttl uint32, latency time.Duration) {
+	v.voice[i].stamp(at, ttl, latency)
+}
+
+// hear takes in what was heard in a round if nothing of it is new, and says whether that is so.
+func (v *voices) hear(s Subject, heard []Heard) bool {
+	if v.heard != len(heard) {
+		return false
+	}
+	for i := range heard {
+		h := &heard[i]
+		w := &v.words[v.voice[i].word-1]
+		if !v.panel.members[i].is(h.Source) || w.print != printOf(h) || w.aa != h.AA || w.ad != h.AD || !w.said.says(h, markOf(s, *h)) {
+			return false
+		}
+	}
+	for i := range heard {
+		v.again(i, heard[i].At, heard[i].TTL, heard[i].Latency)
+	}
+	return true
+}
+
+// printOf gives the print by which an answer may be recognised. What was judged to be something else than what it says
+// is read anew, and so are failures.
+func printOf(h *Heard) resolve.Print {
+	if h.Outcome.Evidence() || h.Outcome == resolve.Elsewhere {
+		return h.Print
+	}
+	return 0
+}
+
+// after gives the voices after a round, and those of sources that were not asked in it with what history has of them.
+func (v *voices) after(key string, s Subject, heard []Heard, panels *panels) *voices {
+	next := &voices{key: key, heard: len(heard)}
+	members := make([]panelist, 0, len(heard))
+	for i := range heard {
+		members = append(members, panelistOf(heard[i].Source))
+	}
+	var rest []int
+	if v != nil {
+		for i, m := range v.panel.members {
+			if v.voice[i].kept > 0 && !slices.ContainsFunc(members, func(o panelist) bool { return o.id == m.id }) {
+				rest = append(rest, i)
+				members = append(members, m)
+			}
+		}
+	}
+	next.panel, next.voice = panels.of(members), make([]voice, len(members))
+	for i := range heard {
+		h := &heard[i]
+		next.voice[i].stamp(h.At, h.TTL, h.Latency)
+		next.voice[i].word = next.utter(v, s, h)
+		if v != nil {
+			if had := v.panel.find(members[i].id); had >= 0 {
+				next.voice[i].kept = next.carry(v, v.voice[had].kept)
+			}
+		}
+	}
+	for i, had := range rest {
+		next.voice[len(heard)+i].kept = next.carry(v, v.voice[had].kept)
+	}
+	next.words = slices.Clip(next.words)
+	return next
+}
+
+// utter gives the number of the word for an answer; words that were there before are used again.
+func (v *voices) utter(before *voices, s Subject, h *Heard) uint16 {
+	m, p := markOf(s, *h), printOf(h)
+	var known *said
+	for i := range v.words {
+		w := &v.words[i]
+		if !w.said.says(h, m) {
+			continue
+		}
+		if w.print == p && w.aa == h.AA && w.ad == h.AD {
+			return uint16(i + 1) //nolint:gosec // no record is asked about at thousands of sources
+		}
+		known = w.said
+	}
+	for i := 0; known == nil && before != nil && i < len(before.words); i++ {
+		if before.words[i].said.says(h, m) {
+			known = before.words[i].said
+		}
+	}
+	if known == nil {
+		known = saying(h, m)
+	}
+	return v.add(word{p, known, h.AA, h.AD})
+}
+
+// carry gives the number of the word that stands in history under that number in the voices before.
+func (v *voices) carry(before *voices, number uint16) uint16 {
+	if number == 0 {
+		return 0
+	}
+	had := before.words[number-1]
+	iv := Interval{Outcome: had.said.outcome, Set: had.said.seen, Mark: marks[had.said.mark]}
+	return v.keep(&iv, had.said)
+}
+
+// keep gives the number of a word that an interval can be told from; known is one, if there is.
+func (v *voices) keep(iv *Interval, known *said) uint16 {
+	for i := range v.words {
+		if v.words[i].said.isKept(iv) {
+			return uint16(i + 1) //nolint:gosec // as above
+		}
+	}
+	if known == nil {
+		known = &said{outcome: iv.Outcome, seen: iv.Set, mark: markNumber(iv.Mark)}
+	}
+	return v.add(word{said: known})
+}
+
+func (v *voices) add(w word) uint16 {
+	v.words = append(v.words, w)
+	return uint16(min(len(v.words), math.MaxUint16)) //nolint:gosec // it is bounded
+}
+
+// panel is who was asked about a record, and whose word about it is remembered from before: first those, in the order of
+// asking. It is immutable and shared.
+type panel struct{ members []panelist }
+
+// find gives the place of a source; -1 if it has none.
+func (p *panel) find(id string) int {
+	return slices.IndexFunc(p.members, func(m panelist) bool { return m.id == id })
+}
+
+// hearsay is what all sources said about all records. All methods may be called concurrently; of and what it gives
+// are for who has claimed the domain.
+type hearsay struct {
+	parts  [shards]hearsayPart
+	panels panels
+	// records is how many records something was heard about since the start.
+	records atomic.Int64
+}
+
+type hearsayPart struct {
+	mu      sync.Mutex
+	domains map[rrset.Name][]*voices
+}
+
+// of gives the voices about a domain's records, sorted by key.
+func (h *hearsay) of(name rrset.Name) []*voices {
+	part := &h.parts[shardOf(name)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	return part.domains[name]
+}
+
+// about gives the voices about one record; nil if nothing was ever heard.
+func (h *hearsay) about(id RecordID) *voices { return voicesOf(h.of(id.Domain), id.Key) }
+
+func voicesOf(list []*voices, key string) *voices {
+	if i, ok := findVoices(list, key); ok {
+		return list[i]
+	}
+	return nil
+}
+
+func findVoices(list []*voices, key string) (int, bool) {
+	return slices.BinarySearchFunc(list, key, func(v *voices, key string) int { return strings.Compare(v.key, key) })
+}
+
+// votes gives what was heard last about a record since the start.
+func (h *hearsay) votes(id RecordID) []SourceVote {
+	part := &h.parts[shardOf(id.Domain)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	if v := voicesOf(part.domains[id.Domain], id.Key); v != nil && v.heard > 0 {
+		return v.votes()
+	}
+	return nil
+}
+
+// len is about how many records something was heard since the start.
+func (h *hearsay) len() int { return int(h.records.Load()) }
+
+// again takes in that a source has said the same again about a record of that domain.
+func (h *hearsay) again(domain rrset.Name, v *voices, i int, o resolve.Observation) {
+	part := &h.parts[shardOf(domain)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	v.again(i, o.At, o.TTL, o.Latency)
+}
+
+// hear takes in what was heard about a record in a round.
+func (h *hearsay) hear(id RecordID, s Subject, heard []Heard) {
+	part := &h.parts[shardOf(id.Domain)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	v := voicesOf(part.domains[id.Domain], id.Key)
+	if v != nil && v.hear(s, heard) {
+		return
+	}
+	if v == nil || v.heard == 0 {
+		h.records.Add(1)
+	}
+	part.put(id, v.after(id.Key, s, heard, &h.panels))
+}
+
+// keep takes in what history has now. It is quickest if the intervals of a record stand together.
+func (h *hearsay) keep(intervals []Interval) {
+	for len(intervals) > 0 {
+		id, n := intervals[0].ID, 1
+		for n < len(intervals) && intervals[n].ID == id {
+			n++
+		}
+		h.keepOf(id, intervals[:n])
+		intervals = intervals[n:]
+	}
+}
+
+func (h *hearsay) keepOf(id RecordID, intervals []Interval) {
+	part := &h.parts[shardOf(id.Domain)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	v := voicesOf(part.domains[id.Domain], id.Key)
+	members := []panelist{}
+	next := &voices{key: id.Key}
+	if v != nil {
+		members, *next = slices.Clone(v.panel.members), *v
+	}
+	next.voice, next.words = slices.Clone(next.voice), slices.Clone(next.words)
+	for i := range intervals {
+		iv := &intervals[i]
+		at := slices.IndexFunc(members, func(m panelist) bool { return m.id == iv.Source })
+		if at < 0 {
+			at = len(members)
+			members, next.voice = append(members, panelist{id: iv.Source, authority: iv.Authority}), append(next.voice, voice{})
+		}
+		next.voice[at].kept = next.keep(iv, nil)
+	}
+	next.panel, next.voice, next.words = h.panels.of(members), slices.Clip(next.voice), slices.Clip(next.words)
+	part.put(id, next)
+}
+
+// forget takes out what was said about a record.
+func (h *hearsay) forget(id RecordID) {
+	part := &h.parts[shardOf(id.Domain)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	list := part.domains[id.Domain]
+	at, ok := findVoices(list, id.Key)
+	if !ok {
+		return
+	}
+	if list[at].heard > 0 {
+		h.records.Add(-1)
+	}
+	if len(list) == 1 {
+		delete(part.domains, id.Domain)
+		return
+	}
+	part.domains[id.Domain] = slices.Concat(list[:at], list[at+1:])
+}
+
+// put takes in the voices about a record. Lists are never written: somebody may be reading one.
+func (p *hearsayPart) put(id RecordID, v *voices) {
+	if p.domains == nil {
+		p.domains = map[rrset.Name][]*voices{}
+	}
+	list := p.domains[id.Domain]
+	at, ok := findVoices(list, id.Key)
+	fresh := append(make([]*voices, 0, len(list)+1), list[:at]...)
+	fresh = append(fresh, v)
+	if ok {
+		at++
+	}
+	p.domains[id.Domain] = append(fresh, list[at:]...)
+}

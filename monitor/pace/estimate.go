@@ -1,0 +1,253 @@
+package pace
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// comfortable is the share of its interval that a sweep of everything may take before Auto spares questions: what is confirmed,
+// asked again after a loss, or asked by other groups comes on top.
+const comfortable = 0.5
+
+// Load is what the sweeps of a schedule group have to ask.
+type Load struct {
+	// Group is the name of the schedule group.
+	Group string
+	// Interval is the shortest time between two sweeps.
+	Interval time.Duration
+	// Policy is as configured.
+	Policy Policy
+	// Share is the share of all that resolvers are asked in a sweep under policy TTL, as [Share] gives it.
+	Share float64
+	// Parties are who is asked: operators of resolvers, and servers of zones.
+	Parties []Party
+}
+
+// Party is one operator, or one server of zones, with a rate of its own.
+type Party struct {
+	Name string
+	// Questions are asked of all its sources together in a sweep of everything, and may be spared. Fixed are asked besides in
+	// every sweep: canaries, and everything of the zones' own servers.
+	Questions, Fixed int
+	// Rate is the most questions a second.
+	Rate float64
+}
+
+// Duty is what a sweep comes to for one party.
+type Duty struct {
+	Party
+	// Full is how long a sweep of everything takes at its rate: the first one, and those after everything changed.
+	Full time.Duration
+	// Asked are the questions of a sweep in the long run, Takes how long they take, Of what share of the interval that is.
+	Asked int
+	Takes time.Duration
+	Of    float64
+	// Daily is how many questions it gets a day.
+	Daily int
+}
+
+// Estimate is a group's sweeps in numbers.
+type Estimate struct {
+	Load
+	// Pace is Every or TTL: what the policy comes to.
+	Pace Policy
+	// Duties are those of the parties, the slowest first.
+	Duties []Duty
+	// Asked are the questions of a sweep in the long run, of Everything.
+	Asked, Everything int
+	// Takes is how long a sweep takes in the long run, Full one of everything: as long as the slowest party.
+	Takes, Full time.Duration
+	// Over is Takes in intervals. A sweep fits if it is at most 1.
+	Over float64
+}
+
+// Estimate reckons what the sweeps come to.
+func (l Load) Estimate() Estimate {
+	e := Estimate{Load: l, Pace: l.Policy}
+	if l.Policy == Auto {
+		e.Pace = Every
+		if l.full().Seconds() > comfortable*l.Interval.Seconds() {
+			e.Pace = TTL
+		}
+	}
+	for _, p := range l.Parties {
+		d := p.duty(l.Interval, e.share())
+		e.Duties = append(e.Duties, d)
+		e.Asked += d.Asked
+		e.Everything += p.Questions + p.Fixed
+		e.Takes, e.Full, e.Over = max(e.Takes, d.Takes), max(e.Full, d.Full), max(e.Over, d.Of)
+	}
+	slices.SortStableFunc(e.Duties, func(a, b Duty) int { return cmp.Compare(b.Takes, a.Takes) })
+	return e
+}
+
+// full is how long a sweep of everything takes those who may be spared something.
+func (l Load) full() time.Duration {
+	var longest time.Duration
+	for _, p := range l.Parties {
+		if p.Questions > 0 {
+			longest = max(longest, p.takes(p.Questions+p.Fixed))
+		}
+	}
+	return longest
+}
+
+// share is that of the questions that may be spared and are asked nevertheless.
+func (e Estimate) share() float64 {
+	if e.Pace == TTL {
+		return e.Share
+	}
+	return 1
+}
+
+func (p Party) duty(interval time.Duration, share float64) Duty {
+	d := Duty{Party: p, Full: p.takes(p.Questions + p.Fixed)}
+	d.Asked = int(math.Ceil(float64(p.Questions)*share)) + p.Fixed
+	d.Takes = p.takes(d.Asked)
+	d.Of = d.Takes.Seconds() / interval.Seconds()
+	d.Daily = int(math.Round(float64(d.Asked) * (24 * time.Hour).Seconds() / interval.Seconds()))
+	return d
+}
+
+// takes is how long so many questions take at the party's rate.
+func (p Party) takes(questions int) time.Duration {
+	return time.Duration(float64(questions) / p.Rate * float64(time.Second))
+}
+
+// Fits says whether a sweep is done before the next one is due.
+func (e Estimate) Fits() bool { return e.Over <= 1 }
+
+// String says how long a sweep takes and whether it fits, in one sentence that may be logged and shown.
+func (e Estimate) String() string {
+	if len(e.Duties) == 0 {
+		return "nobody is to be asked"
+	}
+	d := e.Duties[0]
+	how := fmt.Sprintf("%s asked of %s at %s a second take %s", grouped(d.Asked, "question"), d.Name, number(d.Rate), span(d.Takes))
+	if e.Fits() {
+		return fmt.Sprintf("a sweep fits into its interval of %s: %s (%s)", span(e.Interval), how, percent(d.Of))
+	}
+	return fmt.Sprintf("a sweep cannot finish in its interval of %s: %s, %s times as long", span(e.Interval), how, number(math.Ceil(e.Over*10)/10))
+}
+
+// Reason says why the pace is what it is.
+func (e Estimate) Reason() string {
+	if e.Policy != Auto {
+		return "pace: " + e.Policy.String() + " is configured"
+	}
+	full := e.full()
+	how := fmt.Sprintf("asking resolvers about everything takes %s of an interval of %s", span(full), span(e.Interval))
+	if e.Pace == Every {
+		return "everybody is asked in every sweep: " + how
+	}
+	return "resolvers are asked when their answers end: " + how + ", more than half"
+}
+
+// Rate gives the questions a second that a party would have to be allowed for its part to fit.
+func (d Duty) RateToFit(interval time.Duration) float64 {
+	return math.Ceil(float64(d.Asked) / interval.Seconds())
+}
+
+// IntervalToFit gives the shortest usual interval in which a sweep is done; false if a day is not enough. The share is that at
+// the interval that is tried: the rarer the sweeps, the more answers have ended.
+func (l Load) IntervalToFit(share func(time.Duration) float64) (time.Duration, bool) {
+	for _, minutes := range []int{1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440} {
+		tried := l
+		tried.Interval = time.Duration(minutes) * time.Minute
+		tried.Share = share(tried.Interval)
+		if tried.Interval > l.Interval && tried.Estimate().Fits() {
+			return tried.Interval, true
+		}
+	}
+	return 0, false
+}
+
+// Period gives how many sweeps after an answer with a TTL of so many seconds the resolver is asked again, if nothing changes.
+func Period(interval time.Duration, ttl uint32) int {
+	m := Heard(time.Unix(1, 0), ttl)
+	if m == (Memory{}) || interval <= 0 {
+		return 1
+	}
+	ends, longest := m.Ends().Sub(m.at()), Longest/interval
+	return max(1, int(min((ends+interval-1)/interval, longest)))
+}
+
+// Share gives the share of questions that is asked under policy TTL in the long run, where so many records have each TTL
+// in seconds; 1 without any. Caches that only maildrift keeps filled are asked as rarely as that; those that others fill too have
+// shorter to go when they are asked, half as long on the average.
+func Share(interval time.Duration, ttls map[uint32]int) float64 {
+	var asked, all float64
+	for ttl, n := range ttls {
+		asked += float64(n) / float64(Period(interval, ttl))
+		all += float64(n)
+	}
+	if all == 0 {
+		return 1
+	}
+	return asked / all
+}
+
+// Together adds up what each party has to do for several groups, which share its rate. Of is then the share of all of
+// its time, so that over 1 the sweeps get in each other's way; Takes and Full have no meaning and are zero. Those with
+// most to do come first.
+func Together(estimates ...Estimate) []Duty {
+	var out []Duty
+	for _, e := range estimates {
+		for _, d := range e.Duties {
+			i := slices.IndexFunc(out, func(o Duty) bool { return o.Name == d.Name })
+			if i < 0 {
+				out = append(out, Duty{Party: Party{Name: d.Name, Rate: d.Rate}})
+				i = len(out) - 1
+			}
+			o := &out[i]
+			o.Rate = max(o.Rate, d.Rate)
+			o.Daily += d.Daily
+			o.Of = float64(o.Daily) / (24 * time.Hour).Seconds() / o.Rate
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Duty) int { return cmp.Compare(b.Of, a.Of) })
+	return out
+}
+
+// span gives a duration as people say it: the two largest units.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	units := []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}}
+	for i, u := range units[:3] {
+		if d < u.size {
+			continue
+		}
+		less := units[i+1]
+		d = d.Round(less.size)
+		out := strconv.Itoa(int(d/u.size)) + u.name
+		if rest := d % u.size / less.size; rest > 0 {
+			out += strconv.Itoa(int(rest)) + less.name
+		}
+		return out
+	}
+	return d.String()
+}
+
+// number gives at most one digit behind the point.
+func number(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10, 'f', -1, 64) }
+
+func percent(f float64) string { return number(100*f) + " %" }
+
+func grouped(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}

@@ -24,7 +24,7 @@
 // The one thing that TTLs do not promise is what other caches behind the same address hold (anycast), or one that was flushed
 // before its time. They too can only have what the zone's servers said, so a change that any sweep sees is found as without
 // TTL sense. A change and its reverse between two sweeps may be in such a cache, and is then found as a resolver's
-// own lie is, if it is still there. Who has the zone's SOA serial in the print that [Authority.Hear] is given closes this
+// own lie is, if it is still there. Who has the zone's SOA serial in the hash that [Authority.Hear] is given closes this
 // too: then there is no change that a sweep does not see.
 //
 // What is not settled is asked of everyone in every sweep: records that are pending, suspected, not holding, about which
@@ -34,7 +34,7 @@
 // # Use
 //
 //	sweep := pace.Sweep{Policy: policy, Now: now, Next: next}
-//	authority = authority.Hear(now, print, ttl)      // or .Silent()
+//	authority = authority.Hear(now, hash, ttl)      // or .Silent()
 //	d := sweep.Decide(pace.Record{Settled: settled, Authority: authority}, memory)
 //	if d.Ask {
 //		memory = pace.Heard(asked, answer.TTL)       // or pace.Memory{} if it is not the good record

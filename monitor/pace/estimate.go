@@ -21,8 +21,8 @@ type Load struct {
 	Interval time.Duration
 	// Policy is as configured.
 	Policy Policy
-	// Share is the share of all that resolvers are asked in a sweep under policy TTL, as [Share] gives it.
-	Share float64
+	// TTLs says how many records have each TTL in seconds, known or assumed; without any nothing is spared.
+	TTLs map[uint32]int
 	// Parties are who is asked: operators of resolvers, and servers of zones.
 	Parties []Party
 }
@@ -99,7 +99,7 @@ func (l Load) full() time.Duration {
 // share is that of the questions that may be spared and are asked nevertheless.
 func (e Estimate) share() float64 {
 	if e.Pace == TTL {
-		return e.Share
+		return Share(e.Interval, e.TTLs)
 	}
 	return 1
 }
@@ -147,25 +147,6 @@ func (e Estimate) Reason() string {
 	return "resolvers are asked when their answers end: " + how + ", more than half"
 }
 
-// Rate gives the questions a second that a party would have to be allowed for its part to fit.
-func (d Duty) RateToFit(interval time.Duration) float64 {
-	return math.Ceil(float64(d.Asked) / interval.Seconds())
-}
-
-// IntervalToFit gives the shortest usual interval in which a sweep is done; false if a day is not enough. The share is that at
-// the interval that is tried: the rarer the sweeps, the more answers have ended.
-func (l Load) IntervalToFit(share func(time.Duration) float64) (time.Duration, bool) {
-	for _, minutes := range []int{1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440} {
-		tried := l
-		tried.Interval = time.Duration(minutes) * time.Minute
-		tried.Share = share(tried.Interval)
-		if tried.Interval > l.Interval && tried.Estimate().Fits() {
-			return tried.Interval, true
-		}
-	}
-	return 0, false
-}
-
 // Period gives how many sweeps after an answer with a TTL of so many seconds the resolver is asked again, if nothing changes.
 func Period(interval time.Duration, ttl uint32) int {
 	m := Heard(time.Unix(1, 0), ttl)
@@ -176,9 +157,9 @@ func Period(interval time.Duration, ttl uint32) int {
 	return max(1, int(min((ends+interval-1)/interval, longest)))
 }
 
-// Share gives the share of questions that is asked under policy TTL in the long run, where so many records have each TTL
-// in seconds; 1 without any. Caches that only maildrift keeps filled are asked as rarely as that; those that others fill too have
-// shorter to go when they are asked, half as long on the average.
+// Share gives the share of questions that is asked under policy TTL in the long run, where so many records have each TTL in
+// seconds; 1 without any. It is that of addresses with one cache. Where several caches stand behind one, an answer has only some of its
+// TTL to go when it is given, so that up to twice as much is asked.
 func Share(interval time.Duration, ttls map[uint32]int) float64 {
 	var asked, all float64
 	for ttl, n := range ttls {
@@ -213,31 +194,35 @@ func Together(estimates ...Estimate) []Duty {
 	return out
 }
 
-// span gives a duration as people say it: the two largest units.
+// units are what durations are said in: each with the one below it, and how exactly it is looked at whether there is a whole one.
+var units = [...]struct {
+	size        time.Duration
+	name        string
+	below, fine time.Duration
+	belowName   string
+}{
+	{24 * time.Hour, "d", time.Hour, time.Minute, "h"},
+	{time.Hour, "h", time.Minute, time.Second, "m"},
+	{time.Minute, "m", time.Second, 100 * time.Millisecond, "s"},
+}
+
+// span gives a duration as people say it: in the two largest units.
 func span(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return d.Round(100 * time.Millisecond).String()
-	}
-	units := []struct {
-		size time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}}
-	for i, u := range units[:3] {
-		if d < u.size {
+	for _, u := range units {
+		if d.Round(u.fine) < u.size {
 			continue
 		}
-		less := units[i+1]
-		d = d.Round(less.size)
+		d = d.Round(u.below)
 		out := strconv.Itoa(int(d/u.size)) + u.name
-		if rest := d % u.size / less.size; rest > 0 {
-			out += strconv.Itoa(int(rest)) + less.name
+		if rest := d % u.size / u.below; rest > 0 {
+			out += strconv.Itoa(int(rest)) + u.belowName
 		}
 		return out
 	}
-	return d.String()
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
 }
 
 // number gives at most one digit behind the point.

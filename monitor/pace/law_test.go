@@ -206,7 +206,7 @@ func silent(w world, d during) world {
 }
 
 // TestBlipInAFleet shows what is given up: a cache that we were not led to took a change that no sweep saw. It is found when the
-// answer of the other cache has ended, unless the serial is in the print.
+// answer of the other cache has ended, unless the serial is in the hash.
 func TestBlipInAFleet(t *testing.T) {
 	w := quiet(change{181 * minute, 1, 3600}, change{184 * minute, good, 3600})
 	w.resolvers = []manners{{caches: 2, visits: []visit{{at: 182 * minute, cache: 0}, {at: 182 * minute, cache: 1}}}}
@@ -238,7 +238,7 @@ func TestNeverFromAskToStands(t *testing.T) {
 		a := Authority{}
 		for range rapid.IntRange(0, 4).Draw(t, "heard") {
 			if a = a.Silent(); rapid.Bool().Draw(t, "answers") {
-				a = a.Hear(moment(moments.Draw(t, "heard at")), rapid.Uint64Range(0, 1).Draw(t, "print"), rapid.Uint32().Draw(t, "authority ttl"))
+				a = a.Hear(moment(moments.Draw(t, "heard at")), rapid.Uint64Range(0, 1).Draw(t, "said"), rapid.Uint32().Draw(t, "authority ttl"))
 			}
 		}
 		r := Record{Settled: rapid.IntRange(0, 9).Draw(t, "settled") > 0, Authority: a}

@@ -50,16 +50,16 @@ func (m Memory) at() time.Time { return time.Unix(int64(m.heard), 0) }
 // Authority is what sweep after sweep heard of one record from the servers of its zone: since when they have said the same.
 // The zero Authority has said nothing yet.
 type Authority struct {
-	print uint64
+	said uint64
 	// since is in seconds since 1970, rounded up; 0 while it is not known what they say. ttl is the longest one that
 	// caches can still have, in seconds.
 	since, ttl uint32
 }
 
-// Hear takes what a sweep heard: all servers that answer, at least half, say the same. The print is of all that
-// makes it so: what they say, the RCODE, which servers they are, and the zone's SOA serial if it is known, but no TTLs. The TTL is the
+// Hear takes what a sweep heard: all servers that answer, at least half, say the same. What is said is a hash of all that
+// makes it so: the content, the RCODE, which servers they are, and the zone's SOA serial if it is known, but no TTLs. The TTL is the
 // longest that they gave, in seconds.
-func (a Authority) Hear(at time.Time, print uint64, ttl uint32) Authority {
+func (a Authority) Hear(at time.Time, said uint64, ttl uint32) Authority {
 	now := at.Unix()
 	if at.Nanosecond() > 0 {
 		now++
@@ -71,18 +71,18 @@ func (a Authority) Hear(at time.Time, print uint64, ttl uint32) Authority {
 		ttl = 0
 	}
 	switch {
-	case a.since == 0 || a.print != print:
-		return Authority{print, uint32(now), max(a.ttl, ttl)}
+	case a.since == 0 || a.said != said:
+		return Authority{said, uint32(now), max(a.ttl, ttl)}
 	case at.Before(a.Settled()):
-		return Authority{print, a.since, max(a.ttl, ttl)}
+		return Authority{said, a.since, max(a.ttl, ttl)}
 	}
 	// What caches have now they have from after the change, with no longer a TTL than before or than now.
-	return Authority{print, a.since, ttl}
+	return Authority{said, a.since, ttl}
 }
 
 // Silent takes that a sweep could not tell what the zone's servers say: they were not asked, too few answered, or they
 // differ.
-func (a Authority) Silent() Authority { return Authority{a.print, 0, a.ttl} }
+func (a Authority) Silent() Authority { return Authority{a.said, 0, a.ttl} }
 
 // Same says whether what the servers say is known and what they said in the sweep before, or the first that is known.
 func (a Authority) Same() bool { return a.since != 0 }

@@ -179,7 +179,7 @@ type world struct {
 	jitter    []int64
 	// deaf is when the zone's servers are silent to us alone.
 	deaf []during
-	// serial says that the zone's SOA serial is in the print.
+	// serial says that the zone's SOA serial is in the hash.
 	serial bool
 	seed   uint64
 }
@@ -250,11 +250,11 @@ func (w world) hearAuthority(a *Authority, at int64) bool {
 		return false
 	}
 	said, serial := w.zone.at(at)
-	print := uint64(said.value + 10)
+	hash := uint64(said.value + 10)
 	if w.serial {
-		print = uint64(serial)
+		hash = uint64(serial)
 	}
-	*a = a.Hear(moment(at), print, uint32(said.ttl))
+	*a = a.Hear(moment(at), hash, uint32(said.ttl))
 	return said.value != good
 }
 

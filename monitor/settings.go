@@ -6,6 +6,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"maildrift/monitor/judge"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -27,6 +28,8 @@ type Settings struct {
 	Canaries []Canary
 	// AskAuthority is whether zones' own servers are asked.
 	AskAuthority bool
+	// Pace says whether resolvers are spared what they can only answer from their caches; zero is never.
+	Pace pace.Policy
 	// Recheck is how often records that are pending or not holding are asked between
 	// sweeps; 0 means only in sweeps.
 	Recheck time.Duration

@@ -57,7 +57,7 @@ alert says what changed, who sees it, what receivers do, and what to put back.`,
 	}
 	add(groupDaily, newCheck(), newReport(), newSPF(), newLint(), newStatus(), newWatch(), newDomains(), newHistory(), newPresets(), newResolvers(), newDemo())
 	add(groupWork, newPlanned()...)
-	add(groupAdmin, newServe(), newConfig(), newAlert(), newBackup(), newCompact(), newReplay(), newToken(), newVersion())
+	add(groupAdmin, newServe(), newConfig(), newAlert(), newBackup(), newCompact(), newPlan(), newReplay(), newToken(), newVersion())
 	return root
 }
 

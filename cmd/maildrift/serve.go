@@ -40,7 +40,7 @@ configuration again: all of it is taken, or with an error nothing of it.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.ErrOrStderr()) },
 	}
-	c.Flags().StringVar(&f.config, "config", "/etc/maildrift/maildrift.yml", "configuration file")
+	c.Flags().StringVar(&f.config, "config", usualConfig, "configuration file")
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "data directory, instead of the configuration's data_dir")
 	c.Flags().StringVar(&f.listen, "listen", "", "address to listen on, instead of the configuration's listen")
 	c.Flags().BoolVar(&f.allowRemote, "allow-remote", false, "listen on addresses other than loopback without TLS, users or tokens, as behind a reverse proxy that authenticates")

@@ -15,6 +15,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 )
@@ -80,6 +81,8 @@ type Asking struct {
 	Timeout time.Duration
 	Rate    float64
 	Window  int
+	// Pace says whether resolvers are spared what they can only answer from their caches.
+	Pace pace.Policy
 }
 
 // Alerting is how people are told.
@@ -215,6 +218,7 @@ type askingSpec struct {
 	Rate    float64       `yaml:"rate"`
 	Window  int           `yaml:"window"`
 	IPv6    string        `yaml:"ipv6"`
+	Pace    pace.Policy   `yaml:"pace"`
 }
 
 type quorumSpec struct {
@@ -304,7 +308,7 @@ func defaults() file {
 		Schedules:  map[string]scheduleSpec{},
 		Resolvers:  resolversSpec{Builtin: true},
 		Authority:  authoritySpec{Enabled: true, Port: 53},
-		Asking:     askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 16, IPv6: "auto"},
+		Asking:     askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 16, IPv6: "auto", Pace: pace.Auto},
 		Quorum:     quorumSpec{MinOperators: rules.MinOperators},
 		Confirm:    confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
 		Gate:       gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},

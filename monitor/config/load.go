@@ -165,7 +165,7 @@ func (l *loader) settings(f file) {
 		l.at("asking.ipv6", "want auto, on or off, got %q", f.Asking.IPv6)
 	}
 	c.Authority = Authority{Enabled: f.Authority.Enabled, Port: f.Authority.Port, AllowPrivate: f.Authority.AllowPrivate, IPv6: ipv6}
-	c.Asking = Asking{Timeout: f.Asking.Timeout, Rate: f.Asking.Rate, Window: f.Asking.Window}
+	c.Asking = Asking{Timeout: f.Asking.Timeout, Rate: f.Asking.Rate, Window: f.Asking.Window, Pace: f.Asking.Pace}
 	c.Retention = Retention(f.Retention)
 	c.Metrics = Metrics(f.Metrics)
 	c.Log = Log(f.Log)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"maildrift/configs"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 )
@@ -76,6 +77,7 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"timeout zero", "asking: {timeout: 0s}", `maildrift.yml:1: asking.timeout: at least 1ms, got 0s`},
 		{"rate zero", "asking: {rate: 0}", `maildrift.yml:1: asking.rate: want more than 0 questions a second, got 0`},
 		{"ipv6 maybe", "asking: {ipv6: maybe}", `maildrift.yml:1: asking.ipv6: want auto, on or off, got "maybe"`},
+		{"pace", "asking: {pace: slow}", `maildrift.yml:1: asking.pace: unknown pace "slow": use every, ttl or auto`},
 		{"listen without port", "listen: localhost", `maildrift.yml:1: listen: "localhost" is not HOST:PORT, for example 127.0.0.1:9853`},
 		{"external URL without host", "external_url: maildrift", `maildrift.yml:1: external_url: "maildrift" is not a URL, for example https://maildrift.example.com`},
 		{"no data directory", `data_dir: ""`, `maildrift.yml:1: data_dir: name the directory for maildrift's data`},
@@ -481,6 +483,15 @@ func TestFlappingFollowsTheSchedules(t *testing.T) {
 		}
 		if got := [2]time.Duration{cfg.Rules.FlapWithin, cfg.Rules.FlapCalm}; got != want {
 			t.Errorf("%s: within and calm are %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestPace(t *testing.T) {
+	for text, want := range map[string]pace.Policy{"asking: {rate: 20}": pace.Auto, "asking: {pace: every}": pace.Every, "asking: {pace: ttl}": pace.TTL, "asking: {pace: auto}": pace.Auto} {
+		cfg, err := load(t, one(text))
+		if err != nil || cfg.Asking.Pace != want {
+			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (d Decision) String() string {
 	case Ended:
 		return "asked: its last answer has run out"
 	case LongAgo:
-		return fmt.Sprintf("asked: it is at least every %s", span(Longest))
+		return fmt.Sprintf("asked: it is at least every %s", Span(Longest))
 	case Stands:
 	}
 	return "not asked: its last answer stands until " + d.Until.UTC().Format("15:04:05 UTC") + ", and the zone's servers say the same since before it"

@@ -13,12 +13,15 @@ import (
 // asked again after a loss, or asked by other groups comes on top.
 const comfortable = 0.5
 
+const day = 24 * time.Hour
+
 // Load is what the sweeps of a schedule group have to ask.
 type Load struct {
 	// Group is the name of the schedule group.
 	Group string
-	// Interval is the shortest time between two sweeps.
+	// Interval is the shortest time between two sweeps, Daily how many there are a day; 0 if they come at even intervals.
 	Interval time.Duration
+	Daily    float64
 	// Policy is as configured.
 	Policy Policy
 	// TTLs says how many records have each TTL in seconds, known or assumed; without any nothing is spared.
@@ -75,7 +78,7 @@ func (l Load) Estimate() Estimate {
 		}
 	}
 	for _, p := range l.Parties {
-		d := p.duty(l.Interval, e.share())
+		d := l.duty(p, e.share())
 		e.Duties = append(e.Duties, d)
 		e.Asked += d.Asked
 		e.Everything += p.Questions + p.Fixed
@@ -104,12 +107,12 @@ func (e Estimate) share() float64 {
 	return 1
 }
 
-func (p Party) duty(interval time.Duration, share float64) Duty {
+func (l Load) duty(p Party, share float64) Duty {
 	d := Duty{Party: p, Full: p.takes(p.Questions + p.Fixed)}
 	d.Asked = int(math.Ceil(float64(p.Questions)*share)) + p.Fixed
 	d.Takes = p.takes(d.Asked)
-	d.Of = d.Takes.Seconds() / interval.Seconds()
-	d.Daily = int(math.Round(float64(d.Asked) * (24 * time.Hour).Seconds() / interval.Seconds()))
+	d.Of = d.Takes.Seconds() / l.Interval.Seconds()
+	d.Daily = int(math.Round(float64(d.Asked) * cmp.Or(l.Daily, day.Seconds()/l.Interval.Seconds())))
 	return d
 }
 
@@ -127,11 +130,11 @@ func (e Estimate) String() string {
 		return "nobody is to be asked"
 	}
 	d := e.Duties[0]
-	how := fmt.Sprintf("%s asked of %s at %s a second take %s", grouped(d.Asked, "question"), d.Name, number(d.Rate), span(d.Takes))
+	how := fmt.Sprintf("%s asked of %s at %s a second take %s", grouped(d.Asked, "question"), d.Name, number(d.Rate), Span(d.Takes))
 	if e.Fits() {
-		return fmt.Sprintf("a sweep fits into its interval of %s: %s (%s)", span(e.Interval), how, percent(d.Of))
+		return fmt.Sprintf("a sweep fits into its interval of %s: %s (%s)", Span(e.Interval), how, percent(d.Of))
 	}
-	return fmt.Sprintf("a sweep cannot finish in its interval of %s: %s, %s times as long", span(e.Interval), how, number(math.Ceil(e.Over*10)/10))
+	return fmt.Sprintf("a sweep cannot finish in its interval of %s: %s, %s times as long", Span(e.Interval), how, number(math.Ceil(e.Over*10)/10))
 }
 
 // Reason says why the pace is what it is.
@@ -140,21 +143,24 @@ func (e Estimate) Reason() string {
 		return "pace: " + e.Policy.String() + " is configured"
 	}
 	full := e.full()
-	how := fmt.Sprintf("asking resolvers about everything takes %s of an interval of %s", span(full), span(e.Interval))
+	how := fmt.Sprintf("asking resolvers about everything takes %s of an interval of %s", Span(full), Span(e.Interval))
 	if e.Pace == Every {
 		return "everybody is asked in every sweep: " + how
 	}
 	return "resolvers are asked when their answers end: " + how + ", more than half"
 }
 
-// Period gives how many sweeps after an answer with a TTL of so many seconds the resolver is asked again, if nothing changes.
+// Period gives how many sweeps after an answer with a TTL of so many seconds the resolver is asked again on the average, if nothing
+// changes.
 func Period(interval time.Duration, ttl uint32) int {
 	m := Heard(time.Unix(1, 0), ttl)
 	if m == (Memory{}) || interval <= 0 {
 		return 1
 	}
-	ends, longest := m.Ends().Sub(m.at()), Longest/interval
-	return max(1, int(min((ends+interval-1)/interval, longest)))
+	sweeps, most := int((m.Ends().Sub(m.at())+interval-1)/interval), max(1, int(Longest/interval))
+	// Who is asked after Longest answers with what is left of the TTL.
+	times := (sweeps + most - 1) / most
+	return max(1, sweeps/times)
 }
 
 // Share gives the share of questions that is asked under policy TTL in the long run, where so many records have each TTL in
@@ -172,22 +178,19 @@ func Share(interval time.Duration, ttls map[uint32]int) float64 {
 	return asked / all
 }
 
-// Together adds up what each party has to do for several groups, which share its rate. Of is then the share of all of
-// its time, so that over 1 the sweeps get in each other's way; Takes and Full have no meaning and are zero. Those with
-// most to do come first.
+// Together adds up what each party has to do for several groups, which share its rate. Of is then the share of its time when all
+// groups sweep at once: over 1 they get in each other's way. Other fields than Name, Rate and Daily are zero. Those
+// with most to do come first.
 func Together(estimates ...Estimate) []Duty {
 	var out []Duty
 	for _, e := range estimates {
 		for _, d := range e.Duties {
 			i := slices.IndexFunc(out, func(o Duty) bool { return o.Name == d.Name })
 			if i < 0 {
-				out = append(out, Duty{Party: Party{Name: d.Name, Rate: d.Rate}})
-				i = len(out) - 1
+				i, out = len(out), append(out, Duty{Party: Party{Name: d.Name, Rate: d.Rate}})
 			}
-			o := &out[i]
-			o.Rate = max(o.Rate, d.Rate)
-			o.Daily += d.Daily
-			o.Of = float64(o.Daily) / (24 * time.Hour).Seconds() / o.Rate
+			out[i].Of += d.Of
+			out[i].Daily += d.Daily
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Duty) int { return cmp.Compare(b.Of, a.Of) })
@@ -201,13 +204,13 @@ var units = [...]struct {
 	below, fine time.Duration
 	belowName   string
 }{
-	{24 * time.Hour, "d", time.Hour, time.Minute, "h"},
+	{day, "d", time.Hour, time.Minute, "h"},
 	{time.Hour, "h", time.Minute, time.Second, "m"},
 	{time.Minute, "m", time.Second, 100 * time.Millisecond, "s"},
 }
 
-// span gives a duration as people say it: in the two largest units.
-func span(d time.Duration) string {
+// Span gives a duration as people say it: in the two largest units.
+func Span(d time.Duration) string {
 	for _, u := range units {
 		if d.Round(u.fine) < u.size {
 			continue
@@ -235,4 +238,28 @@ func grouped(n int, noun string) string {
 		return "1 " + noun
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// maxFires is how many sweeps ahead the shortest interval is looked for: more than a schedule by the minute has in a day.
+const maxFires = 2000
+
+// Rhythm gives the shortest time between two sweeps of a schedule in the 400 days after a moment, and how many there are
+// a day on the average, given what comes next after each; 0 if there are no two.
+func Rhythm(next func(time.Time) time.Time, from time.Time) (shortest time.Duration, daily float64) {
+	first := next(from)
+	at, fires := first, 0
+	for ; fires < maxFires; fires++ {
+		after := next(at)
+		if at.IsZero() || !after.After(at) || after.Sub(from) > 400*day && fires > 0 {
+			break
+		}
+		if gap := after.Sub(at); fires == 0 || gap < shortest {
+			shortest = gap
+		}
+		at = after
+	}
+	if fires == 0 {
+		return 0, 0
+	}
+	return shortest, float64(fires) * day.Seconds() / at.Sub(first).Seconds()
 }

@@ -42,9 +42,9 @@ func (e Estimate) sparing() string {
 	spared := e.with(func(l *Load) { l.Policy = TTL })
 	switch {
 	case spared.Fits():
-		return fmt.Sprintf("spare resolvers what they can only answer from their caches (asking.pace: ttl): then a sweep takes %s", span(spared.Takes))
+		return fmt.Sprintf("spare resolvers what they can only answer from their caches (asking.pace: ttl): then a sweep takes %s", Span(spared.Takes))
 	case spared.Over < e.Over:
-		return fmt.Sprintf("spare resolvers what they can only answer from their caches (asking.pace: ttl): then a sweep takes %s, which does not fit alone", span(spared.Takes))
+		return fmt.Sprintf("spare resolvers what they can only answer from their caches (asking.pace: ttl): then a sweep takes %s, which does not fit alone", Span(spared.Takes))
 	}
 	return ""
 }
@@ -55,7 +55,7 @@ func (e Estimate) longerTTLs() string {
 		ttl := time.Duration(minutes) * time.Minute
 		longer := e.with(func(l *Load) { l.TTLs = map[uint32]int{uint32(ttl.Seconds()): 1} })
 		if longer.Over < e.Over && longer.Fits() {
-			return fmt.Sprintf("publish the records with a TTL of %s or more: then a sweep takes %s", span(ttl), span(longer.Takes))
+			return fmt.Sprintf("publish the records with a TTL of %s or more: then a sweep takes %s", Span(ttl), Span(longer.Takes))
 		}
 	}
 	return ""
@@ -86,9 +86,9 @@ func (e Estimate) faster() string {
 func (e Estimate) rarer() string {
 	for _, minutes := range usual {
 		interval := time.Duration(minutes) * time.Minute
-		rarer := e.with(func(l *Load) { l.Interval = interval })
+		rarer := e.with(func(l *Load) { l.Interval, l.Daily = interval, 0 })
 		if interval > e.Interval && rarer.Fits() {
-			return fmt.Sprintf("sweep every %s (schedules): then a sweep takes %s", span(interval), span(rarer.Takes))
+			return fmt.Sprintf("sweep every %s (schedules): then a sweep takes %s", Span(interval), Span(rarer.Takes))
 		}
 	}
 	return ""
@@ -105,7 +105,7 @@ func (e Estimate) own() string {
 	if needed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("ask resolvers of your own, which nobody limits (resolvers.list with rate: %s or more, named in resolvers.groups), for all but some domains", number(needed))
+	return fmt.Sprintf("ask two or more resolvers of your own, which nobody limits, about most domains (resolvers.list with rate: %s or more, resolvers.groups, schedules)", number(needed))
 }
 
 // RateToFit gives the questions a second that the party would have to be allowed for its part to fit into an interval.

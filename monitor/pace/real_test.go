@@ -69,7 +69,7 @@ func TestRealTTLs(t *testing.T) {
 	for _, interval := range []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
 		perDay := float64(records) * float64(24*time.Hour/interval) * 12
 		share := simulated(ttls, interval, 1)
-		fmt.Fprintf(&got, "%-8s  %-12.0f  %-12.0f  %-7s  %s\n", span(interval), perDay, perDay*share, percent(1-share), percent(1-simulated(ttls, interval, 4)))
+		fmt.Fprintf(&got, "%-8s  %-12.0f  %-12.0f  %-7s  %s\n", Span(interval), perDay, perDay*share, percent(1-share), percent(1-simulated(ttls, interval, 4)))
 		if reckoned := Share(interval, ttls); reckoned-share > 0.01 || share-reckoned > 0.01 {
 			t.Errorf("at %s the estimate is a share of %.3f, and it is %.3f", interval, reckoned, share)
 		}

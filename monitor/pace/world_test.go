@@ -36,7 +36,7 @@ type change struct {
 	ttl   int64
 }
 
-// span of time in which something is so.
+// during is a span of time in which something is so.
 type during struct{ from, to int64 }
 
 func within(spans []during, at int64) bool {

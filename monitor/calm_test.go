@@ -11,6 +11,7 @@ import (
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/resolve/asktest"
 	"maildrift/monitor/rrset"
 )
 
@@ -245,7 +246,7 @@ func (h *house) decisionsOf(resolvers []*resolve.Source) []judge.Decision {
 	if h.asker != nil {
 		asker = h.asker
 	}
-	q := &Inquiry{Asker: asker, Authorities: h.world, Rules: judge.DefaultRules()}
+	q := &Inquiry{Asker: asktest.New(asker), Authorities: h.world, Rules: judge.DefaultRules()}
 	d := h.engine.Snapshot().Domains[0]
 	var subjects []Subject
 	for _, r := range d.Records {

@@ -15,6 +15,7 @@ import (
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -69,7 +70,9 @@ type Engine struct {
 	// resumed are the domains whose pause has ended since they were last swept.
 	resumed  map[rrset.Name]bool
 	sweeping map[string]bool
-	freed    *sync.Cond
+	// estimates are what the sweeps of groups come to, as reckoned when the last one began. The map is never written.
+	estimates map[string]pace.Estimate
+	freed     *sync.Cond
 
 	// heard is what sources said, with locks of its own; they may be taken while mu is held, not the other way round.
 	heard hearsay

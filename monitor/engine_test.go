@@ -21,6 +21,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/resolve/asktest"
 	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 )
@@ -414,7 +415,7 @@ func (h *house) start(settings Settings, configured ...*Domain) {
 		asker = h.asker
 	}
 	e, err := New(ctx, Options{
-		Asker: asker, Authorities: h.world, Journal: h.journal, Notifier: h.pager,
+		Asker: asktest.New(asker), Authorities: h.world, Journal: h.journal, Notifier: h.pager,
 		Presets: testPresets(h.t), Logger: slog.New(slog.DiscardHandler), Surveyor: h.surveyor, Explainer: h.explainer,
 	}, h.journal.memory(), settings, configured)
 	if err != nil {

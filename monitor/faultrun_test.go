@@ -18,6 +18,7 @@ import (
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/resolve/asktest"
 	"maildrift/monitor/rrset"
 )
 
@@ -199,7 +200,7 @@ func (r *faultRun) start(shift time.Duration) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	e, err := New(ctx, Options{
-		Asker: r.world, Authorities: r.world, Journal: r.journal, Notifier: r, Meter: r,
+		Asker: asktest.New(r.world), Authorities: r.world, Journal: r.journal, Notifier: r, Meter: r,
 		Presets: testPresets(r.t), Logger: slog.New(slog.DiscardHandler),
 	}, r.journal.memory(r.t, shift), runSettings(r.authority), nil)
 	if err != nil {

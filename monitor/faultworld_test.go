@@ -74,7 +74,7 @@ type faultWorld struct {
 	// rng is the driver's; what becomes of a question is drawn by lot, so that the order in which
 	// goroutines ask does not matter.
 	rng       *rand.Rand
-	asked     map[asked]uint64
+	asked     map[askedOnce]uint64
 	zones     map[rrset.Name]resolve.Zone
 	truths    map[resolve.Question]*truth
 	questions []resolve.Question
@@ -91,7 +91,7 @@ type faultWorld struct {
 
 func newFaultWorld(seed uint64, operators int) *faultWorld {
 	w := &faultWorld{
-		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), asked: map[asked]uint64{},
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), asked: map[askedOnce]uint64{},
 		zones: map[rrset.Name]resolve.Zone{}, truths: map[resolve.Question]*truth{}, resolvers: map[string]*fleetResolver{},
 		lossy: map[rrset.Name]time.Time{}, counts: map[string]int{},
 	}
@@ -205,7 +205,7 @@ func (w *faultWorld) Ask(_ context.Context, queries []resolve.Query, emit func(r
 
 // lot gives the chance that decides about a question: the same in every run of a seed.
 func (w *faultWorld) lot(q resolve.Query) *rand.Rand {
-	key := asked{q.Source.ID, q.Question}
+	key := askedOnce{q.Source.ID, q.Question}
 	if _, watched := w.truths[q.Question]; !watched {
 		key.question.Name = "" // canaries have random names
 	}
@@ -393,4 +393,10 @@ func (w *faultWorld) summary() string {
 		out += fmt.Sprintf("%s %d, ", name, w.counts[name])
 	}
 	return out
+}
+
+// askedOnce identifies a question to a source.
+type askedOnce struct {
+	source   string
+	question resolve.Question
 }

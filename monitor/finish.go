@@ -13,13 +13,13 @@ import (
 // finish commits what a sweep found, brings memory to it, and has it told.
 func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	sw.summary.Duration = time.Since(sw.summary.Started)
-	sw.summary.Questions, sw.summary.Shared, sw.summary.Failures = sw.count.Sent, sw.count.Shared, sw.count.Failed
+	sw.summary.Questions, sw.summary.Shared, sw.summary.Spared, sw.summary.Failures = sw.count.Sent, sw.count.Shared, sw.count.Spared, sw.count.Failed
 	e.commits.Lock()
 	batch := e.batch(sw)
 	if !batch.empty() {
 		if err := e.commitLocked(ctx, &batch); err != nil {
 			e.commits.Unlock()
-			e.swept(sw.summary)
+			e.swept(sw)
 			return fmt.Errorf("keep what the sweep found: %w", err)
 		}
 	}
@@ -33,7 +33,7 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 		e.wake(e.reshare)
 	}
 
-	e.swept(sw.summary)
+	e.swept(sw)
 	for i, t := range batch.Transitions {
 		if e.o.Meter != nil {
 			e.o.Meter.Transitioned(schedules[i])
@@ -49,7 +49,7 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	if len(batch.Incidents) > 0 {
 		e.wake(e.tell)
 	}
-	if sw.summary.Group != "" && sw.summary.Good() && sw.unseen == "" && e.o.Heart != nil && e.delivering.Load() {
+	if sw.summary.Group != "" && !sw.stage && sw.summary.Good() && sw.unseen == "" && e.o.Heart != nil && e.delivering.Load() {
 		if err := e.o.Heart.Beat(ctx); err != nil {
 			e.log.Warn("heartbeat failed", "err", err)
 		}
@@ -57,9 +57,9 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	return nil
 }
 
-func (e *Engine) swept(s SweepSummary) {
-	if e.o.Meter != nil && s.Group != "" {
-		e.o.Meter.Swept(s)
+func (e *Engine) swept(sw *sweep) {
+	if e.o.Meter != nil && sw.summary.Group != "" && !sw.stage {
+		e.o.Meter.Swept(sw.summary)
 	}
 }
 
@@ -92,11 +92,13 @@ func (e *Engine) batch(sw *sweep) Batch {
 			e.batchJob(j, &b)
 		}
 	}
-	sw.summary.Transitions = len(b.Transitions)
-	if sw.summary.Group != "" {
+	sw.summary.Transitions += len(b.Transitions)
+	if sw.summary.Group != "" && !sw.stage {
 		b.Sweep = &sw.summary
 	}
-	e.batchSelf(sw, &b)
+	if !sw.stage || !sw.summary.Good() {
+		e.batchSelf(sw, &b)
+	}
 	if sw.summary.Good() {
 		e.batchCauses(sw, &b, time.Now())
 	}
@@ -170,7 +172,7 @@ func (s *RecordState) differs(o *RecordState) bool {
 func (e *Engine) see(sw *sweep) {
 	for _, j := range sw.jobs {
 		if len(j.evidence.Heard) > 0 && e.states.get(j.state.ID) != nil {
-			e.heard.hear(j.state.ID, j.subject, j.evidence.Heard)
+			e.heard.hear(j.state.ID, j.subject, j.evidence.Heard, j.evidence.authority)
 		}
 	}
 	e.touch()

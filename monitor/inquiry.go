@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -28,7 +28,9 @@ type Inquiry struct {
 	Asker       resolve.Asker
 	Authorities Authorities
 	Rules       judge.Rules
-	// Observed, if set, is told every observation.
+	// Pace says whether resolvers are spared questions; the zero value is that they are not.
+	Pace pace.Sweep
+	// Observed, if set, is told every observation. Of one that says the same as is known it is told no content.
 	Observed func(resolve.Observation)
 }
 
@@ -51,6 +53,13 @@ type Subject struct {
 	Standing judge.Verdict
 	Past     Past
 	OldTTL   uint32
+
+	// voices are what is remembered of what was heard; nil if nothing is. settled says that the record is well and
+	// nothing is going on: the same answers again would change nothing about it.
+	voices  *voices
+	settled bool
+	// zone is the one that the record lived in when it was last well.
+	zone rrset.Name
 }
 
 // ID gives the record's ID.
@@ -63,7 +72,7 @@ func (s Subject) as(state *RecordState) Subject {
 	return s
 }
 
-func (s Subject) question() resolve.Question {
+func (s *Subject) question() resolve.Question {
 	return resolve.Question{Name: s.Record.Name, Type: s.Record.Kind.Type()}
 }
 
@@ -72,11 +81,18 @@ type Evidence struct {
 	Subject Subject
 	// Zone is the zone that the record lives in, as the delegation says.
 	Zone resolve.Zone
-	// Heard holds one entry a source that was asked.
-	Heard    []Heard
+	// Heard holds one entry a source that was asked. It is empty if the evidence is Calm.
+	Heard []Heard
+	// Calm says that all sources said what they said before, and that is that the record is well.
+	Calm     bool
 	Decision judge.Decision
 	// Reference is, for a record that is not verified, what most good sources say.
 	Reference rrset.Hash
+
+	inquest *inquest
+	answers []answer
+	// authority is what is remembered of the zone's servers, after this round.
+	authority pace.Authority
 }
 
 // Heard is one source's answer and what it means.
@@ -102,58 +118,98 @@ func (q *Inquiry) Round(ctx context.Context, subjects []Subject, tainted map[res
 	for i, s := range subjects {
 		evidence[i].Subject = s
 	}
-	desk := &desk{inquiry: q, fresh: fresh, heard: map[asked]resolve.Observation{}}
 	q.findZones(ctx, evidence, fresh)
-	desk.ask(ctx, func(yield func(resolve.Query)) {
-		for i := range evidence {
-			desk.queryAuthority(evidence[i], yield)
-			if evidence[i].Subject.Verified || len(evidence[i].Zone.Servers) == 0 {
-				desk.queryResolvers(evidence[i].Subject, yield)
-			}
-		}
-	})
-	desk.ask(ctx, func(yield func(resolve.Query)) {
-		for i := range evidence {
-			if s := evidence[i].Subject; !s.Verified && len(evidence[i].Zone.Servers) > 0 && desk.published(evidence[i]) {
-				desk.queryResolvers(s, yield)
-			}
-		}
-	})
+	desk := newDesk(q, fresh, len(subjects))
+	inquests := make([]*inquest, len(evidence))
 	for i := range evidence {
-		q.judge(&evidence[i], desk, tainted)
+		inquests[i] = desk.take(&evidence[i])
+	}
+	for i, in := range inquests {
+		desk.want(in, in.resolvers, len(in.panel))
+		if s := &evidence[i].Subject; !q.spares(s, in) && (s.Verified || len(in.panel) == in.resolvers) {
+			desk.want(in, 0, in.resolvers)
+		}
+	}
+	desk.ask(ctx)
+	for i, in := range inquests {
+		switch s := &evidence[i].Subject; {
+		case q.spares(s, in):
+			desk.spare(&evidence[i], in)
+		case !s.Verified && len(in.panel) > in.resolvers && desk.published(&evidence[i], in):
+			desk.want(in, 0, in.resolvers)
+		}
+	}
+	desk.ask(ctx)
+	scratch := tallyRoom{}
+	for i, in := range inquests {
+		evidence[i].inquest, evidence[i].answers = in, desk.answersOf(in)
+		if !scratch.calm(q, &evidence[i], tainted) {
+			q.judge(&evidence[i], tainted)
+		}
 	}
 	return evidence, desk.count
 }
 
+// findZones finds the zone of each record. Of a settled record it is asked only whether the zone that it is known to live
+// in is still there and who serves it: a new cut below would make its servers refer elsewhere.
 func (q *Inquiry) findZones(ctx context.Context, evidence []Evidence, fresh bool) {
 	if q.Authorities == nil {
 		return
 	}
-	names := make([]rrset.Name, 0, len(evidence))
-	for _, e := range evidence {
-		names = append(names, e.Subject.Record.Name)
-		if fresh {
-			q.Authorities.Forget(e.Subject.Record.Name)
+	var apexes, names []rrset.Name
+	for i := range evidence {
+		switch s := &evidence[i].Subject; {
+		case fresh:
+			q.Authorities.Forget(s.Record.Name)
+			names = append(names, s.Record.Name)
+		case s.settled && s.zone != "":
+			apexes = append(apexes, s.zone)
+		default:
+			names = append(names, s.Record.Name)
 		}
 	}
-	slices.Sort(names)
-	zones := q.Authorities.Find(ctx, slices.Compact(names))
+	cuts := q.find(ctx, apexes)
 	for i := range evidence {
-		evidence[i].Zone = zones[evidence[i].Subject.Record.Name]
+		s := &evidence[i].Subject
+		if fresh || !s.settled || s.zone == "" {
+			continue
+		}
+		if z := cuts[s.zone]; z.Apex == s.zone && len(z.Servers) > 0 && !z.Unsure {
+			evidence[i].Zone = z
+		} else {
+			names = append(names, s.Record.Name)
+		}
+	}
+	zones := q.find(ctx, names)
+	for i := range evidence {
+		if evidence[i].Zone.Servers == nil {
+			evidence[i].Zone = zones[evidence[i].Subject.Record.Name]
+		}
 	}
 }
 
+func (q *Inquiry) find(ctx context.Context, names []rrset.Name) map[rrset.Name]resolve.Zone {
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	return q.Authorities.Find(ctx, slices.Compact(names))
+}
+
 // judge turns what the desk heard into findings, votes and a decision.
-func (q *Inquiry) judge(e *Evidence, d *desk, tainted map[resolve.Operator]string) {
+func (q *Inquiry) judge(e *Evidence, tainted map[resolve.Operator]string) {
 	tally := judge.Tally{AuthorityWanted: q.Authorities != nil}
-	for _, server := range e.Zone.Servers {
-		if o, ok := d.heard[asked{server.ID, e.Subject.question()}]; ok {
-			h := hear(e.Subject, o)
+	for k := e.inquest.resolvers; k < len(e.inquest.panel); k++ {
+		if o, ok := e.inquest.observation(k, &e.answers[k]); ok {
+			h := hear(&e.Subject, o)
 			e.Heard = append(e.Heard, h)
-			tally.Authority = append(tally.Authority, judge.Vote{Voter: server.ID, Stand: h.Stand, Meaning: h.Finding.Meaning})
+			tally.Authority = append(tally.Authority, judge.Vote{Voter: o.Source.ID, Stand: h.Stand, Meaning: h.Finding.Meaning})
+			if h.Outcome == resolve.Lame {
+				q.Authorities.Forget(e.Subject.Record.Name) // there may be a zone of its own below
+			}
 		}
 	}
-	tally.Operators = e.poll(d, tainted, tally.AuthorityWord())
+	tally.Operators = e.poll(tainted, tally.AuthorityWord())
 	tally.Configured = len(tally.Operators)
 	if !e.Subject.Verified {
 		tally, e.Reference = tally.Against()
@@ -162,17 +218,17 @@ func (q *Inquiry) judge(e *Evidence, d *desk, tainted map[resolve.Operator]strin
 }
 
 // poll gives the votes of the resolvers' operators, by their names.
-func (e *Evidence) poll(d *desk, tainted map[resolve.Operator]string, authority judge.AuthorityWord) []judge.Vote {
+func (e *Evidence) poll(tainted map[resolve.Operator]string, authority judge.AuthorityWord) []judge.Vote {
 	votes := map[resolve.Operator]judge.Vote{}
 	var heard []Heard
-	for _, source := range e.Subject.Resolvers {
+	for k, source := range e.inquest.panel[:e.inquest.resolvers] {
 		op := source.Operator
 		vote, known := votes[op]
 		if !known {
 			vote.Voter = string(op)
 		}
-		if o, ok := d.heard[asked{source.ID, e.Subject.question()}]; ok {
-			h := e.Subject.weigh(hear(e.Subject, o), authority, tainted[op])
+		if o, ok := e.inquest.observation(k, &e.answers[k]); ok {
+			h := e.Subject.weigh(hear(&e.Subject, o), authority, tainted[op])
 			heard = append(heard, h)
 			vote = vote.Merge(judge.Vote{Voter: vote.Voter, Stand: h.Stand, Meaning: h.Finding.Meaning, Echo: h.Echo})
 		}
@@ -192,7 +248,7 @@ const staleTTL = 30
 
 // weigh takes the vote from a resolver's answer that is no evidence of today: one that has expired, one from
 // before the last change, one of an operator that is tainted.
-func (s Subject) weigh(h Heard, authority judge.AuthorityWord, tainted string) Heard {
+func (s *Subject) weigh(h Heard, authority judge.AuthorityWord, tainted string) Heard {
 	if authority == judge.AuthoritySilent && h.Outcome.Evidence() && h.TTL == staleTTL && s.OldTTL != staleTTL {
 		h.Outcome, h.Stand = resolve.Stale, judge.Unheard
 		h.Detail = "TTL 30 while the zone's servers do not answer: it seems to serve an answer that has expired"
@@ -206,7 +262,7 @@ func (s Subject) weigh(h Heard, authority judge.AuthorityWord, tainted string) H
 }
 
 // hear says what an observation means for a subject.
-func hear(s Subject, o resolve.Observation) Heard {
+func hear(s *Subject, o resolve.Observation) Heard {
 	h := Heard{Observation: o, Stand: judge.Unheard}
 	switch {
 	case o.Outcome == resolve.Elsewhere:
@@ -252,13 +308,13 @@ func dangling(o resolve.Observation) string {
 }
 
 // overspent is what an unchanged SPF record means that has come to cost too much.
-func (s Subject) overspent(f mailrec.Finding) mailrec.Finding {
+func (s *Subject) overspent(f mailrec.Finding) mailrec.Finding {
 	f.Class, f.Reason, f.Rule, f.Impact = mailrec.Differs, s.Overspent, "RFC 7208 section 4.6.4", mailrec.Degraded
 	f.Meaning[0] ^= 0xff // it does not mean what it meant
 	return f
 }
 
-func (s Subject) find(set rrset.Set) mailrec.Finding {
+func (s *Subject) find(set rrset.Set) mailrec.Finding {
 	if s.Verified {
 		return s.Record.Compare(s.Baseline, set)
 	}
@@ -375,94 +431,18 @@ func (e Evidence) Mended() time.Time {
 	return last
 }
 
-// asked identifies a question to a source within a round.
-type asked struct {
-	source   string
-	question resolve.Question
-}
-
-// desk is where one round's questions go out once and its answers are kept.
-type desk struct {
-	inquiry *Inquiry
-	fresh   bool
-	mu      sync.Mutex
-	heard   map[asked]resolve.Observation
-	count   Count
-}
-
 // Count is a round in numbers.
 type Count struct {
 	// Sent questions went out; Shared ones were saved because another record asked
-	// the same; Failed ones ended without evidence.
-	Sent, Shared, Failed int
+	// the same, Spared ones because the last answer stands; Failed ones ended without evidence.
+	Sent, Shared, Spared, Failed int
 }
 
 func (c *Count) add(o Count) {
 	c.Sent += o.Sent
 	c.Shared += o.Shared
+	c.Spared += o.Spared
 	c.Failed += o.Failed
-}
-
-// ask sends all queries that plan yields and that were not sent yet.
-func (d *desk) ask(ctx context.Context, plan func(yield func(resolve.Query))) {
-	var queries []resolve.Query
-	planned := map[asked]bool{}
-	plan(func(query resolve.Query) {
-		key := asked{query.Source.ID, query.Question}
-		if _, done := d.heard[key]; done || planned[key] {
-			d.count.Shared++
-			return
-		}
-		planned[key] = true
-		queries = append(queries, query)
-	})
-	d.count.Sent += len(queries)
-	if len(queries) == 0 {
-		return
-	}
-	d.inquiry.Asker.Ask(ctx, queries, func(o resolve.Observation) {
-		if d.inquiry.Observed != nil {
-			d.inquiry.Observed(o)
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.heard[asked{o.Source.ID, o.Question}] = o
-		if !o.Outcome.Evidence() && o.Outcome != resolve.Elsewhere {
-			d.count.Failed++
-		}
-	})
-}
-
-func (d *desk) queryAuthority(e Evidence, yield func(resolve.Query)) {
-	for _, server := range e.Zone.Servers {
-		yield(resolve.Query{Source: server, Question: e.Subject.question(), Fresh: d.fresh})
-	}
-}
-
-func (d *desk) queryResolvers(s Subject, yield func(resolve.Query)) {
-	for _, source := range s.Resolvers {
-		yield(resolve.Query{Source: source, Question: s.question(), Fresh: d.fresh})
-	}
-}
-
-// published says whether every server of the zone that answers has the record,
-// and enough of them do; or all abstain because a CNAME leads elsewhere.
-func (d *desk) published(e Evidence) bool {
-	answered := 0
-	for _, server := range e.Zone.Servers {
-		o, ok := d.heard[asked{server.ID, e.Subject.question()}]
-		if !ok {
-			continue
-		}
-		switch hear(e.Subject, o).Stand {
-		case judge.Good, judge.Abstains:
-			answered++
-		case judge.Differs, judge.Absent:
-			return false
-		case judge.Unheard, judge.Bogus:
-		}
-	}
-	return answered*2 >= len(e.Zone.Servers)
 }
 
 // FirstHeard gives the first answer that is evidence, authority before operators.

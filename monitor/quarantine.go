@@ -82,9 +82,17 @@ type dissent struct {
 // dissent looks over all that the sweep heard about records that hold. Where nobody is known to dissent,
 // those that all agree on are passed over.
 func (sw *sweep) dissent(known bool) dissent {
+	if sw.together != nil {
+		return *sw.together
+	}
 	d := dissent{
 		group: sw.summary.Group, alone: map[resolve.Operator]string{},
 		wrong: map[resolve.Operator]bool{}, heard: map[resolve.Operator]bool{},
+	}
+	for op := range sw.agreed {
+		if _, bad := sw.tainted[op]; !bad {
+			d.heard[op] = true
+		}
 	}
 	for _, j := range sw.jobs {
 		decision := j.evidence.Decision
@@ -95,6 +103,13 @@ func (sw *sweep) dissent(known bool) dissent {
 		}
 	}
 	return d
+}
+
+// dissenting says whether any operator is known to contradict others.
+func (e *Engine) dissenting() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.self.Dissenters) > 0
 }
 
 // hear takes in what the operators said about one record. Those that failed the canaries say nothing.

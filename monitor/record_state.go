@@ -268,9 +268,11 @@ type SweepSummary struct {
 	Duration time.Duration `json:"duration_ns"`
 	Domains  int           `json:"domains"`
 	Records  int           `json:"records"`
-	// Questions were sent; Shared were saved because another record asked the same.
+	// Questions were sent; Shared were saved because another record asked the same, Spared because a resolver could only
+	// have answered from its cache what is known.
 	Questions int `json:"questions"`
 	Shared    int `json:"shared"`
+	Spared    int `json:"spared,omitempty"`
 	// Failures is how many questions ended without evidence.
 	Failures int `json:"failures"`
 	// Blind records had too little evidence; Transitions happened.

@@ -30,6 +30,10 @@ type Settings struct {
 	AskAuthority bool
 	// Pace says whether resolvers are spared what they can only answer from their caches; zero is never.
 	Pace pace.Policy
+	// Rate is how many questions a second a source gets that names no rate; 0 means 20.
+	Rate float64
+	// Spread is over which part of the time to the next sweep, 0 to 1, the stages of a large one begin; 0 is at once.
+	Spread float64
 	// Recheck is how often records that are pending or not holding are asked between
 	// sweeps; 0 means only in sweeps.
 	Recheck time.Duration

@@ -295,11 +295,11 @@ func longKey(t *testing.T) string {
 func TestADanglingCNAMEIsNamed(t *testing.T) {
 	s := Subject{Record: Record{Name: "s._domainkey.shop.test", Expectation: mailrec.Expectation{Kind: mailrec.DKIM, Match: mailrec.Present}}}
 	o := resolve.Observation{Outcome: resolve.NXDomain, Chain: []rrset.Name{"a.service.test", "key.gone.test"}}
-	if got := hear(s, o); got.Stand != judge.Absent || !strings.Contains(got.Finding.Reason, "leads to key.gone.test, which does not exist: whoever can register that name") {
+	if got := hear(&s, o); got.Stand != judge.Absent || !strings.Contains(got.Finding.Reason, "leads to key.gone.test, which does not exist: whoever can register that name") {
 		t.Errorf("%s: %s", got.Stand, got.Finding.Reason)
 	}
 	o.Outcome = resolve.NoData
-	if got := hear(s, o); !strings.Contains(got.Finding.Reason, "leads to key.gone.test, which has no such record") {
+	if got := hear(&s, o); !strings.Contains(got.Finding.Reason, "leads to key.gone.test, which has no such record") {
 		t.Errorf("%s", got.Finding.Reason)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
@@ -48,17 +49,12 @@ func needsAttention(s *RecordState) bool {
 	return s.Phase != judge.Verified || s.Verdict != judge.Holding || s.Suspicion.Sightings > 0
 }
 
-// sweepDomains asks about the wanted records of domains, confirms what seems to
-// have changed, commits and tells. A sweep of a whole group is named after it, a
-// check of single domains has no name. It returns an error if ctx ended or
-// nothing could be committed; then nothing has changed.
-func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
-	names := e.claim(domains)
-	defer e.release(names)
+// newSweep makes a sweep of some domains, which the caller has claimed.
+func (e *Engine) newSweep(group string, names []rrset.Name, pacing pace.Sweep, wanted func(*RecordState) bool) *sweep {
 	settings := e.currentSettings()
 	sw := &sweep{
-		engine: e, settings: settings, summary: SweepSummary{Group: group, Started: time.Now(), Domains: len(domains)},
-		inquiry: &Inquiry{Asker: e.o.Asker, Rules: settings.Rules},
+		engine: e, settings: settings, summary: SweepSummary{Group: group, Started: time.Now(), Domains: len(names)},
+		inquiry: &Inquiry{Asker: e.o.Asker, Rules: settings.Rules, Pace: pacing},
 	}
 	if settings.AskAuthority {
 		sw.inquiry.Authorities = e.o.Authorities
@@ -68,20 +64,15 @@ func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Doma
 	}
 	sw.jobs = e.jobs(names, settings, wanted)
 	sw.summary.Records = len(sw.jobs)
-	if err := sw.run(ctx); err != nil {
-		return err
+	sw.begun = make(map[*job]job)
+	if e.dissenting() {
+		sw.agreed = map[resolve.Operator]bool{}
 	}
-	return e.finish(ctx, sw)
+	return sw
 }
 
-// claim waits until none of the domains is in another sweep, and takes those
-// that are still registered.
-func (e *Engine) claim(domains []*Domain) []rrset.Name {
-	names := make([]rrset.Name, 0, len(domains))
-	for _, d := range domains {
-		names = append(names, d.Name)
-	}
-	slices.Sort(names)
+// claim waits until none of the domains is in another sweep, and takes them.
+func (e *Engine) claim(names []rrset.Name) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for slices.ContainsFunc(names, func(n rrset.Name) bool { return e.busy[n] }) {
@@ -90,7 +81,6 @@ func (e *Engine) claim(domains []*Domain) []rrset.Name {
 	for _, n := range names {
 		e.busy[n] = true
 	}
-	return names
 }
 
 func (e *Engine) release(names []rrset.Name) {
@@ -128,12 +118,13 @@ func (e *Engine) jobs(names []rrset.Name, settings *Settings, wanted func(*Recor
 func (e *Engine) jobsOf(d *Domain, settings *Settings, wanted func(*RecordState) bool) []*job {
 	var jobs []*job
 	group := settings.Groups[d.Schedule()]
+	voices := e.heard.of(d.Name)
 	for _, r := range d.Records {
 		s := e.states.get(RecordID{d.Name, r.Key})
 		if s == nil || !wanted(s) {
 			continue
 		}
-		subject := Subject{Domain: d, Record: r, Resolvers: group.Resolvers, Announced: e.inForce(d, s)}
+		subject := Subject{Domain: d, Record: r, Resolvers: group.Resolvers, Announced: e.inForce(d, s), voices: voicesOf(voices, r.Key), zone: s.Zone}
 		jobs = append(jobs, &job{before: s, state: *s, subject: subject.as(s)})
 	}
 	return jobs
@@ -144,15 +135,28 @@ type sweep struct {
 	engine   *Engine
 	settings *Settings
 	inquiry  *Inquiry
-	jobs     []*job
-	summary  SweepSummary
-	count    Count
+	// jobs are the records that anything is to be done about; once all were asked about, those that are calm are no more
+	// among them, and only counted. begun are the others as they were before.
+	jobs    []*job
+	begun   map[*job]job
+	calm    int
+	summary SweepSummary
+	// agreed are the operators that said, of calm records, what is right; nil if it does not matter.
+	agreed map[resolve.Operator]bool
+	// asked is called once the first round of asking is over: what comes then waits more than it asks.
+	asked func()
+	count Count
 	// tainted operators failed the canaries, and why.
 	tainted map[resolve.Operator]string
 	// gated says that the gate holds this sweep's transitions back.
 	gated bool
-	// unseen says that most records could not be judged; empty if they could.
-	unseen string
+	// unseen says that most records could not be judged; empty if they could. verified counts those that were to be.
+	unseen   string
+	verified int
+	// stage says that it is one stage of a sweep that concludes later; together is, in the conclusion, what all stages showed of
+	// the operators.
+	stage    bool
+	together *dissent
 	// found are the causes that the sweep's records have, with what is known of them.
 	found map[rootcause.Cause]rootcause.Explanation
 }
@@ -161,10 +165,6 @@ type sweep struct {
 // canaries still pass: somebody may have begun to answer everything since they were asked. If they do not, all
 // is asked once more.
 func (sw *sweep) run(ctx context.Context) error {
-	begun := make([]job, len(sw.jobs))
-	for i, j := range sw.jobs {
-		begun[i] = *j
-	}
 	for range 2 {
 		if err := sw.look(ctx); err != nil {
 			return err
@@ -177,8 +177,8 @@ func (sw *sweep) run(ctx context.Context) error {
 		if again.distrusted == "" {
 			break
 		}
-		for i, j := range sw.jobs {
-			*j = begun[i]
+		for _, j := range sw.jobs {
+			*j = sw.begun[j]
 		}
 		sw.summary.Distrusted = "while changes were being confirmed, " + again.distrusted
 	}
@@ -206,7 +206,10 @@ func (sw *sweep) look(ctx context.Context) error {
 		if len(open) == 0 {
 			break
 		}
-		sw.round(ctx, open, disqualified, round > 0)
+		open = sw.round(ctx, open, disqualified, round > 0)
+		if sw.asked != nil {
+			sw.asked()
+		}
 		var err error
 		if open, err = waitForAgain(ctx, open); err != nil {
 			return err
@@ -239,22 +242,53 @@ func (sw *sweep) resolvers() []*resolve.Source {
 	return out
 }
 
-// round asks about the open jobs once and takes each a step further.
-func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Operator]string, fresh bool) {
+// round asks about the open jobs once and takes each a step further. It gives those that are not calm.
+func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Operator]string, fresh bool) []*job {
+	now := time.Now()
 	subjects := make([]Subject, len(open))
 	for i, j := range open {
+		j.subject.settled = !fresh && j.settledNow(now)
 		subjects[i] = j.subject
 	}
+	sw.inquiry.Pace.Now = now
 	evidence, count := sw.inquiry.Round(ctx, subjects, tainted, fresh)
 	sw.count.add(count)
 	if ctx.Err() != nil {
-		return // what was not heard because we stop is no evidence of anything
+		return nil // what was not heard because we stop is no evidence of anything
 	}
-	now := time.Now()
+	now = time.Now()
+	left := open[:0:0]
 	for i, j := range open {
+		if evidence[i].Calm {
+			sw.pass(j, &evidence[i])
+			continue
+		}
+		if _, known := sw.begun[j]; !known {
+			sw.begun[j] = *j
+		}
+		left = append(left, j)
 		j.lately = append(j.lately, j.evidence.held()...)
 		j.hear(evidence[i], now)
 		j.step(now, sw.settings.Rules)
+	}
+	if len(left) < len(open) {
+		sw.jobs = slices.DeleteFunc(sw.jobs, func(j *job) bool { return j.evidence.Calm })
+	}
+	return left
+}
+
+// pass takes in that a record is calm.
+func (sw *sweep) pass(j *job, e *Evidence) {
+	j.evidence.Calm = true
+	sw.calm++
+	sw.engine.heard.stampAll(j.state.ID, e)
+	if sw.agreed == nil {
+		return
+	}
+	for k, source := range e.inquest.panel[:e.inquest.resolvers] {
+		if v := e.Subject.voices; v.words[v.voice[k].word-1].said.voted == judge.Good {
+			sw.agreed[source.Operator] = true
+		}
 	}
 }
 
@@ -281,7 +315,7 @@ func waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) {
 // doubt asks whether the sweep as a whole can be believed, and whether it saw
 // enough to be called seeing.
 func (sw *sweep) doubt() {
-	var verified, blind, turned int
+	verified, blind, turned := sw.calm, 0, 0
 	causes := map[rootcause.Cause]int{}
 	for _, j := range sw.jobs {
 		if j.before.Phase != judge.Verified {
@@ -313,10 +347,9 @@ func (sw *sweep) doubt() {
 		sw.summary.Distrusted = fmt.Sprintf("%d of %d records turned bad at once, which is more likely our fault than theirs; held back until it lasts for %s",
 			turned, of, gate.Hold)
 	}
-	// Records that cannot be judged do not taint those that can. But somebody must be told that most of them
-	// cannot. If they are few, it is their zones that are dead, which is told of them.
-	if blind >= max(gate.MinRecords, 1) && blind*2 > verified {
-		sw.unseen = fmt.Sprintf("%d of %d records cannot be judged: too few sources answer for their zones", blind, verified)
+	// Records that cannot be judged do not taint those that can. But somebody must be told that most of them cannot.
+	if sw.verified = verified; !sw.stage {
+		sw.unseen = gate.unseen(blind, verified)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -124,6 +125,8 @@ type voices struct {
 	heard int
 	voice []voice
 	words []word
+	// authority is what is remembered of what the zone's servers said, if resolvers are spared questions.
+	authority pace.Authority
 }
 
 // source gives who a voice is of; nil if that is known by its ID only, from before the start.
@@ -467,19 +470,22 @@ func (h *hearsay) again(domain rrset.Name, v *voices, i int, o resolve.Observati
 	v.again(i, o.At, o.TTL, o.Latency)
 }
 
-// hear takes in what was heard about a record in a round.
-func (h *hearsay) hear(id RecordID, s Subject, heard []Heard) {
+// hear takes in what was heard about a record in a round, and what is remembered of its zone's servers then.
+func (h *hearsay) hear(id RecordID, s Subject, heard []Heard, authority pace.Authority) {
 	part := &h.parts[shardOf(id.Domain)]
 	part.mu.Lock()
 	defer part.mu.Unlock()
 	v := voicesOf(part.domains[id.Domain], id.Key)
 	if v != nil && v.hear(s, heard) {
+		v.authority = authority
 		return
 	}
 	if v == nil || v.heard == 0 {
 		h.records.Add(1)
 	}
-	part.put(id, v.after(id.Key, s, heard, &h.panels))
+	next := v.after(id.Key, s, heard, &h.panels)
+	next.authority = authority
+	part.put(id, next)
 }
 
 // keep takes in what history has now. It is quickest if the intervals of a record stand together.

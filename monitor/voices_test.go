@@ -14,6 +14,7 @@ import (
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -68,16 +69,16 @@ func TestVoicesGiveBackWhatWasHeard(t *testing.T) {
 	var heard []Heard
 	for i, o := range answers(s)[:6] {
 		o.Source, o.Question, o.At, o.TTL, o.Latency = sources[i], s.question(), at.Add(time.Duration(i)*time.Second), uint32(300+i), time.Duration(i)*70*time.Microsecond //nolint:gosec // six
-		heard = append(heard, s.weigh(hear(s, o), judge.AuthorityGood, ""))
+		heard = append(heard, s.weigh(hear(&s, o), judge.AuthorityGood, ""))
 	}
 	var h hearsay
-	h.hear(s.ID(), s, heard)
+	h.hear(s.ID(), s, heard, pace.Authority{})
 	v := h.about(s.ID())
 	for i := range heard {
 		if diff := cmp.Diff(heard[i], v.heardAs(i, s.question()), cmp.Comparer(sameAddr)); diff != "" {
 			t.Errorf("%s (-heard +remembered):\n%s", heard[i].Source.ID, diff)
 		}
-		if diff := cmp.Diff(heard[i], s.weigh(hear(s, v.observation(i, s.question())), judge.AuthorityGood, ""), cmp.Comparer(sameAddr)); diff != "" {
+		if diff := cmp.Diff(heard[i], s.weigh(hear(&s, v.observation(i, s.question())), judge.AuthorityGood, ""), cmp.Comparer(sameAddr)); diff != "" {
 			t.Errorf("%s, judged again (-heard +remembered):\n%s", heard[i].Source.ID, diff)
 		}
 		if v.print(i) != heard[i].Print || v.stand(i) != heard[i].Stand || v.source(i) != heard[i].Source {
@@ -98,7 +99,7 @@ func TestAnOperatorWithoutVoteIsRememberedAsHeard(t *testing.T) {
 	o := answers(s)[0]
 	o.Source, o.Question = sources[0], s.question()
 	var h hearsay
-	h.hear(s.ID(), s, []Heard{s.weigh(hear(s, o), judge.AuthorityGood, "it got a canary wrong")})
+	h.hear(s.ID(), s, []Heard{s.weigh(hear(&s, o), judge.AuthorityGood, "it got a canary wrong")}, pace.Authority{})
 	v := h.about(s.ID())
 	if got := h.votes(s.ID())[0]; got.Detail != "it got a canary wrong" || got.Stand != judge.Unheard {
 		t.Errorf("people see %+v", got)
@@ -107,7 +108,7 @@ func TestAnOperatorWithoutVoteIsRememberedAsHeard(t *testing.T) {
 		t.Errorf("the observation is %+v with print %d", got, v.print(0))
 	}
 	o.TTL = staleTTL
-	h.hear(s.ID(), s, []Heard{s.weigh(hear(s, o), judge.AuthoritySilent, "")})
+	h.hear(s.ID(), s, []Heard{s.weigh(hear(&s, o), judge.AuthoritySilent, "")}, pace.Authority{})
 	if v = h.about(s.ID()); v.print(0) != 0 || h.votes(s.ID())[0].Outcome != resolve.Stale {
 		t.Errorf("what was taken to be expired has print %d: it must be read anew", v.print(0))
 	}
@@ -116,13 +117,13 @@ func TestAnOperatorWithoutVoteIsRememberedAsHeard(t *testing.T) {
 func TestTheSameAgainCostsNothing(t *testing.T) {
 	s, heard := calmRound(t)
 	var h hearsay
-	h.hear(s.ID(), s, heard)
+	h.hear(s.ID(), s, heard, pace.Authority{})
 	before := h.about(s.ID())
 	later := heard[0].At.Add(time.Hour)
 	for i := range heard {
 		heard[i].At, heard[i].TTL = later, 17
 	}
-	if n := testing.AllocsPerRun(100, func() { h.hear(s.ID(), s, heard) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { h.hear(s.ID(), s, heard, pace.Authority{}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if h.about(s.ID()) != before {
@@ -145,7 +146,7 @@ func calmRound(t testing.TB) (Subject, []Heard) {
 			Source: source, Question: s.question(), Outcome: resolve.Answered, Set: s.Baseline, Print: 9,
 			At: time.UnixMilli(1_800_000_000_000), TTL: 300, AA: source.Role == resolve.Authoritative,
 		}
-		heard = append(heard, s.weigh(hear(s, o), judge.AuthorityGood, ""))
+		heard = append(heard, s.weigh(hear(&s, o), judge.AuthorityGood, ""))
 	}
 	return s, heard
 }
@@ -154,7 +155,7 @@ func TestPanelsAreShared(t *testing.T) {
 	s, heard := calmRound(t)
 	var h hearsay
 	for i := range 200 {
-		h.hear(RecordID{rrset.Name(fmt.Sprintf("d%d.test", i)), "spf"}, s, heard)
+		h.hear(RecordID{rrset.Name(fmt.Sprintf("d%d.test", i)), "spf"}, s, heard, pace.Authority{})
 	}
 	first := h.about(RecordID{"d0.test", "spf"})
 	if other := h.about(RecordID{"d199.test", "spf"}); other.panel != first.panel || len(h.panels.known) != 1 {
@@ -163,7 +164,7 @@ func TestPanelsAreShared(t *testing.T) {
 	moved := *heard[0].Source
 	moved.Operator = "another"
 	heard[0].Source = &moved
-	h.hear(RecordID{"d0.test", "spf"}, s, heard)
+	h.hear(RecordID{"d0.test", "spf"}, s, heard, pace.Authority{})
 	if got := h.votes(RecordID{"d0.test", "spf"})[0].Operator; got != "another" {
 		t.Errorf("a source that is configured otherwise is of %s", got)
 	}
@@ -260,7 +261,7 @@ func drawRound(rt *rapid.T, s Subject, at time.Time) []Heard {
 		if rapid.IntRange(0, 9).Draw(rt, "tainted") == 0 {
 			tainted = "it got a canary wrong"
 		}
-		heard = append(heard, s.weigh(hear(s, o), judge.AuthorityGood, tainted))
+		heard = append(heard, s.weigh(hear(&s, o), judge.AuthorityGood, tainted))
 	}
 	return heard
 }
@@ -291,7 +292,7 @@ func TestHistoryGetsWhatIsNewAndNothingElse(t *testing.T) {
 				e.heard.keep(got)
 			}
 			if model.hear(j.evidence.Heard); len(j.evidence.Heard) > 0 {
-				e.heard.hear(s.ID(), s, j.evidence.Heard)
+				e.heard.hear(s.ID(), s, j.evidence.Heard, pace.Authority{})
 			}
 			if diff := cmp.Diff(model.votes, e.heard.votes(s.ID())); diff != "" {
 				rt.Fatalf("votes (-want +got):\n%s", diff)
@@ -309,7 +310,7 @@ func TestHistoryGetsWhatIsNewAndNothingElse(t *testing.T) {
 func TestReadersAndTheSweepMayMeet(t *testing.T) {
 	s, heard := calmRound(t)
 	var h hearsay
-	h.hear(s.ID(), s, heard)
+	h.hear(s.ID(), s, heard, pace.Authority{})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -337,10 +338,10 @@ func TestReadersAndTheSweepMayMeet(t *testing.T) {
 func BenchmarkTheSameAgain(b *testing.B) {
 	s, heard := calmRound(b)
 	var h hearsay
-	h.hear(s.ID(), s, heard)
+	h.hear(s.ID(), s, heard, pace.Authority{})
 	b.ReportAllocs()
 	for b.Loop() {
-		h.hear(s.ID(), s, heard)
+		h.hear(s.ID(), s, heard, pace.Authority{})
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"maildrift/monitor/preset"
 	"maildrift/monitor/replay"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/resolve/asktest"
 	"maildrift/monitor/rrset"
 	"maildrift/store"
 )
@@ -212,7 +213,7 @@ func (r *run) live(do func(e *monitor.Engine)) {
 		r.t.Fatal(err)
 	}
 	e, err := monitor.New(ctx, monitor.Options{
-		Asker: r.world, Authorities: r.world, Journal: db, Notifier: deaf{}, Presets: presets, Logger: slog.New(slog.DiscardHandler),
+		Asker: asktest.New(r.world), Authorities: r.world, Journal: db, Notifier: deaf{}, Presets: presets, Logger: slog.New(slog.DiscardHandler),
 	}, memory, r.settings, nil)
 	if err != nil {
 		r.t.Fatal(err)

@@ -40,7 +40,6 @@ type Client struct {
 	mu     sync.Mutex
 	lanes  map[string]*lane
 	pacers map[Operator]*pacer
-	closed bool
 
 	// longest hold UDP replies of any size until they are parsed; few and many are the buffers of legs.
 	longest, few, many sync.Pool
@@ -65,10 +64,9 @@ func NewClient(o Options) *Client {
 	}
 }
 
-// Close lets go of connections. Questions that are still open end in failures.
+// Close lets go of idle connections, those in use when they no longer are. Whoever still asks is answered.
 func (c *Client) Close() {
 	c.mu.Lock()
-	c.closed = true
 	lanes := c.lanes
 	c.lanes = map[string]*lane{}
 	c.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -40,16 +39,12 @@ type lane struct {
 	dialing sync.Mutex
 	mu      sync.Mutex
 	streams map[netip.AddrPort]*stream
-	closed  bool
 }
 
 // lane gives the lane of a source, by all that it depends on.
 func (c *Client) lane(s *Source) (*lane, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return nil, errors.New("the client is closed")
-	}
 	key := fmt.Sprintf("%s %v %s %v %d", s.ID, s.Addrs, s.Transport, s.Rate, s.Window)
 	l, ok := c.lanes[key]
 	if !ok {
@@ -136,18 +131,19 @@ func dohClient(s *Source, conf *tls.Config) *http.Client {
 	}
 }
 
-// close lets go of idle connections and ends streams.
+// close lets go of idle connections, and has those in use end when they no longer are.
 func (l *lane) close() {
 	if l.http != nil {
 		l.http.CloseIdleConnections()
 	}
 	l.mu.Lock()
 	streams := l.streams
-	l.streams, l.closed = map[netip.AddrPort]*stream{}, true
+	l.streams = map[netip.AddrPort]*stream{}
 	l.mu.Unlock()
 	for _, s := range streams {
-		s.close(net.ErrClosed)
-		<-s.ended
+		if s.retire() {
+			<-s.ended
+		}
 	}
 }
 

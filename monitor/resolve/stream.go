@@ -73,10 +73,6 @@ func (l *lane) stream(ctx context.Context, o *Observation) (*stream, bool, error
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		s.close(net.ErrClosed)
-		return nil, false, net.ErrClosed
-	}
 	l.streams[o.Server] = s
 	return s, false, nil
 }
@@ -107,13 +103,19 @@ func (s *stream) open() bool {
 	return s.err == nil && s.asked < streamQuestions
 }
 
-// retire closes the connection unless somebody still waits for an answer; the reader closes it then.
-func (s *stream) retire() {
+// retire has no more questions go over the connection. It closes it unless somebody still waits for an answer, and says
+// whether it did; else it is closed after the last one.
+func (s *stream) retire() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked = streamQuestions; len(s.waiting) == 0 {
-		_ = s.conn.Close()
+	s.asked = streamQuestions
+	for _, answer := range s.waiting {
+		if answer != nil {
+			return false
+		}
 	}
+	_ = s.conn.Close()
+	return true
 }
 
 // exchange sends a message and waits for what comes under its ID.

@@ -1,0 +1,190 @@
+package monitor
+
+import (
+	"context"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/resolve"
+)
+
+// desk is where one round's questions go out once, however many records ask them, and its answers are kept.
+type desk struct {
+	inquiry *Inquiry
+	fresh   bool
+	// inquests are by what they ask, in the order in which they came up in list.
+	inquests map[inquestKey]*inquest
+	list     []*inquest
+	// answers are those of all inquests, one after the other.
+	answers []answer
+	queries []resolve.Query
+	count   Count
+}
+
+// inquest is one question and all who can be asked it: the resolvers first, then the servers of the zone.
+type inquest struct {
+	question  resolve.Question
+	panel     []*resolve.Source
+	resolvers int
+	// first is the place of its first answer, that of panel[0].
+	first int
+	// known are the voices about the first record that asks it, if they are of the same sources in the same order; else nil.
+	known *voices
+}
+
+// inquestKey tells inquests apart. Records that ask one question of one name have one zone, but may be looked up with
+// other resolvers.
+type inquestKey struct {
+	question  resolve.Question
+	resolvers *resolve.Source
+	n         int
+}
+
+// answer is what came of asking one source.
+type answer struct {
+	state answerState
+	// seen is the observation; nil if the source said the same as before.
+	seen    *resolve.Observation
+	at      time.Time
+	ttl     uint32
+	latency time.Duration
+	print   resolve.Print
+}
+
+type answerState uint8
+
+const (
+	// unasked is that nobody has asked so far.
+	unasked answerState = iota
+	// asking is that the question is on its way, or will be.
+	asking
+	// answered is that an observation was made, same that the source said what is known.
+	answered
+	same
+	// standing is that the last answer stands and the source is not asked (package pace).
+	standing
+)
+
+// told says whether there is an answer.
+func (a *answer) told() bool { return a.state >= answered }
+
+func newDesk(q *Inquiry, fresh bool, subjects int) *desk {
+	return &desk{inquiry: q, fresh: fresh, inquests: make(map[inquestKey]*inquest, subjects)}
+}
+
+// take gives the inquest that a piece of evidence waits for.
+func (d *desk) take(e *Evidence) *inquest {
+	s := &e.Subject
+	key := inquestKey{question: s.question(), n: len(s.Resolvers)}
+	if key.n > 0 {
+		key.resolvers = s.Resolvers[0]
+	}
+	if had, ok := d.inquests[key]; ok {
+		return had
+	}
+	q := &inquest{question: key.question, resolvers: key.n, first: len(d.answers)}
+	q.panel = append(append(make([]*resolve.Source, 0, key.n+len(e.Zone.Servers)), s.Resolvers...), e.Zone.Servers...)
+	if s.voices.are(q.panel) {
+		q.known = s.voices
+	}
+	d.answers = append(d.answers, make([]answer, len(q.panel))...)
+	d.inquests[key] = q
+	d.list = append(d.list, q)
+	return q
+}
+
+// answersOf gives the answers of an inquest. They move when another one is taken.
+func (d *desk) answersOf(q *inquest) []answer { return d.answers[q.first : q.first+len(q.panel)] }
+
+// want has the sources from one place of the panel to before another asked.
+func (d *desk) want(q *inquest, from, to int) {
+	for k := from; k < to; k++ {
+		a := &d.answers[q.first+k]
+		if a.state != unasked {
+			d.count.Shared++
+			continue
+		}
+		a.state = asking
+		query := resolve.Query{Source: q.panel[k], Question: q.question, Fresh: d.fresh, Ref: q.first + k}
+		if q.known != nil && !d.fresh {
+			query.Known = q.known.print(k)
+		}
+		d.queries = append(d.queries, query)
+	}
+}
+
+// ask sends what is wanted and was not sent yet.
+func (d *desk) ask(ctx context.Context) {
+	if len(d.queries) == 0 {
+		return
+	}
+	d.count.Sent += len(d.queries)
+	owners := d.owners()
+	d.inquiry.Asker.Ask(ctx, d.queries, func(o resolve.Observation) {
+		a := &d.answers[o.Ref]
+		a.state, a.at, a.ttl, a.latency, a.print = answered, o.At, o.TTL, o.Latency, o.Print
+		if o.Same {
+			a.state = same
+			q := owners[o.Ref]
+			o.Outcome = q.known.outcome(o.Ref - q.first)
+		} else {
+			seen := o
+			a.seen = &seen
+		}
+		if d.inquiry.Observed != nil {
+			d.inquiry.Observed(o)
+		}
+		if !o.Outcome.Evidence() && o.Outcome != resolve.Elsewhere {
+			d.count.Failed++
+		}
+	})
+	d.queries = d.queries[:0]
+}
+
+// owners gives the inquest of each answer.
+func (d *desk) owners() []*inquest {
+	out := make([]*inquest, 0, len(d.answers))
+	for _, q := range d.list {
+		for range q.panel {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// observation gives what a source said, whole; false if it was not asked.
+func (q *inquest) observation(k int, a *answer) (resolve.Observation, bool) {
+	switch a.state {
+	case answered:
+		return *a.seen, true
+	case same:
+		return q.known.fill(k, resolve.Observation{
+			Source: q.panel[k], Question: q.question, Print: a.print, At: a.at, TTL: a.ttl, Latency: a.latency,
+		}), true
+	case standing:
+		return q.known.observation(k, q.question), true
+	case unasked, asking:
+	}
+	return resolve.Observation{}, false
+}
+
+// published says whether every server of the zone that answers has the record,
+// and enough of them do; or all abstain because a CNAME leads elsewhere.
+func (d *desk) published(e *Evidence, q *inquest) bool {
+	answered := 0
+	answers := d.answersOf(q)
+	for k := q.resolvers; k < len(q.panel); k++ {
+		o, ok := q.observation(k, &answers[k])
+		if !ok {
+			continue
+		}
+		switch hear(&e.Subject, o).Stand {
+		case judge.Good, judge.Abstains:
+			answered++
+		case judge.Differs, judge.Absent:
+			return false
+		case judge.Unheard, judge.Bogus:
+		}
+	}
+	return answered*2 >= len(e.Zone.Servers)
+}

@@ -1,0 +1,261 @@
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"maildrift/monitor/pace"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+const (
+	// stageDomains is how many domains a stage of a sweep has: what a sweep needs in memory is bounded by it, and what
+	// is found is told when its stage is over.
+	stageDomains = 1000
+	// openStages is how many stages may go on side by side: one asks, the others wait to confirm what they saw.
+	openStages = 8
+	// spreadJitter is by how much of its place in the interval a stage may begin later.
+	spreadJitter = 0.5
+)
+
+// sweepDomains asks about the wanted records of domains, confirms what seems to
+// have changed, commits and tells, a stage after the other. A sweep of a whole group is named after it, a
+// check of single domains has no name. It returns an error if ctx ended or
+// nothing could be committed; then nothing has changed, but by the stages that are over.
+func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
+	stages := stagesOf(domains)
+	w := &whole{engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, 1)}
+	w.prepare(domains)
+	room := make(chan struct{}, openStages)
+	var work sync.WaitGroup
+	for i, stage := range stages {
+		if !sleep(ctx, time.Until(w.begins(i, len(stages)))) {
+			break
+		}
+		room <- struct{}{}
+		w.turn <- struct{}{}
+		work.Go(func() {
+			defer func() { <-room }()
+			w.stage(ctx, stage)
+		})
+	}
+	work.Wait()
+	return w.conclude(ctx, len(domains))
+}
+
+// stagesOf parts domains into stages. Those of a zone are mostly in one: what turns bad with it then turns together.
+func stagesOf(domains []*Domain) [][]rrset.Name {
+	names := make([]rrset.Name, 0, len(domains))
+	for _, d := range domains {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > stageDomains {
+		slices.SortFunc(names, func(a, b rrset.Name) int { return strings.Compare(backwards(a), backwards(b)) })
+	}
+	stages := slices.Collect(slices.Chunk(names, stageDomains))
+	if len(stages) == 0 {
+		return [][]rrset.Name{nil} // a group without domains is swept too: its canaries are asked
+	}
+	return stages
+}
+
+// backwards gives a name with its labels in the order of the tree.
+func backwards(n rrset.Name) string {
+	labels := strings.Split(string(n), ".")
+	slices.Reverse(labels)
+	return strings.Join(labels, ".")
+}
+
+// whole is a sweep over all its stages.
+type whole struct {
+	engine  *Engine
+	group   string
+	wanted  func(*RecordState) bool
+	started time.Time
+	// several says that there is more than one stage.
+	several bool
+	// turn is held by the stage that asks about all its records for the first time.
+	turn   chan struct{}
+	pacing pace.Sweep
+	// spread is over how long the stages begin.
+	spread time.Duration
+
+	mu  sync.Mutex
+	sum stageSum
+	err error
+}
+
+// stageSum adds up what stages came to.
+type stageSum struct {
+	summary         SweepSummary
+	verified, blind int
+	gated           bool
+	dissent         dissent
+}
+
+// prepare finds out how fast and how thoroughly the sweep can ask, and says so if it will not be done in time.
+func (w *whole) prepare(domains []*Domain) {
+	e := w.engine
+	settings := e.currentSettings()
+	group, ok := settings.Groups[w.group]
+	if !ok {
+		return
+	}
+	now := w.started.Round(0)
+	next := group.Schedule.Next(now)
+	estimate := e.estimate(settings, group, domains, now)
+	w.pacing = pace.Sweep{Policy: estimate.Pace, Next: next}
+	if w.several && e.heard.len() > 0 { // the first look is taken as quickly as it goes
+		w.spread = time.Duration(settings.Spread * float64(next.Sub(now)))
+	}
+	e.mu.Lock()
+	had := e.estimates[w.group]
+	e.estimates = maps.Clone(e.estimates)
+	if e.estimates == nil {
+		e.estimates = map[string]pace.Estimate{}
+	}
+	e.estimates[w.group] = estimate
+	e.mu.Unlock()
+	if !estimate.Fits() && had.Fits() {
+		e.log.Warn("sweeps do not fit into their interval", "group", w.group, "numbers", estimate.String(), "help", strings.Join(estimate.Helps(), "; "))
+	}
+}
+
+// begins is when a stage begins at the earliest.
+func (w *whole) begins(i, n int) time.Time {
+	if w.spread <= 0 || i == 0 {
+		return w.started
+	}
+	place := (float64(i) + spreadJitter*rand.Float64()) / float64(n)
+	return w.started.Add(time.Duration(place * float64(w.spread)))
+}
+
+// stage sweeps some of the domains. The turn is given on as soon as all was asked once.
+func (w *whole) stage(ctx context.Context, names []rrset.Name) {
+	e := w.engine
+	giveOn := sync.OnceFunc(func() { <-w.turn })
+	defer giveOn()
+	e.claim(names)
+	defer e.release(names)
+	sw := e.newSweep(w.group, names, w.pacing, w.wanted)
+	sw.asked, sw.stage = giveOn, w.several
+	err := sw.run(ctx)
+	if err == nil {
+		err = e.finish(ctx, sw)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = errors.Join(w.err, err)
+	w.sum.add(sw)
+}
+
+// add takes in a stage.
+func (s *stageSum) add(sw *sweep) {
+	a, b := &s.summary, &sw.summary
+	a.Records, a.Questions, a.Shared, a.Spared = a.Records+b.Records, a.Questions+b.Questions, a.Shared+b.Shared, a.Spared+b.Spared
+	a.Failures, a.Blind, a.Transitions = a.Failures+b.Failures, a.Blind+b.Blind, a.Transitions+b.Transitions
+	a.Distrusted = cmp.Or(a.Distrusted, b.Distrusted)
+	s.verified, s.blind, s.gated = s.verified+sw.verified, s.blind+b.Blind, s.gated || sw.gated
+	if sw.stage {
+		s.dissent = s.dissent.with(sw.dissent(true))
+	}
+}
+
+// conclude ends a sweep of a group that had several stages: what it says of itself, and of the operators, comes of all of them
+// together.
+func (w *whole) conclude(ctx context.Context, domains int) error {
+	if w.err != nil || ctx.Err() != nil {
+		return errors.Join(w.err, ctx.Err())
+	}
+	if !w.several || w.group == "" {
+		return nil
+	}
+	e := w.engine
+	sw := e.newSweep(w.group, nil, w.pacing, w.wanted)
+	sum := w.sum
+	sum.summary.Group, sum.summary.Started, sum.summary.Domains = w.group, w.started, domains
+	sw.summary, sw.gated, sw.together = sum.summary, sum.gated, &sum.dissent
+	sw.count = Count{Sent: sum.summary.Questions, Shared: sum.summary.Shared, Spared: sum.summary.Spared, Failed: sum.summary.Failures}
+	sw.unseen = sw.settings.Gate.unseen(sum.blind, sum.verified)
+	return e.finish(ctx, sw)
+}
+
+// unseen says that most records cannot be judged; empty if they can. If those that cannot are few, it is their zones that are
+// dead, which is told of them.
+func (g Gate) unseen(blind, verified int) string {
+	if blind < max(g.MinRecords, 1) || blind*2 <= verified {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d records cannot be judged: too few sources answer for their zones", blind, verified)
+}
+
+// estimate reckons what the sweeps of a group come to.
+func (e *Engine) estimate(settings *Settings, group Group, domains []*Domain, now time.Time) pace.Estimate {
+	load := pace.Load{Group: group.Name, Policy: settings.Pace, TTLs: map[uint32]int{}}
+	load.Interval, load.Daily = pace.Rhythm(group.Schedule.Next, now)
+	if !settings.AskAuthority {
+		load.Policy = pace.Every
+	}
+	questions := 0
+	states := e.Snapshot().States
+	for _, d := range domains {
+		questions += d.questions()
+		for _, s := range states.Of(d.Name) {
+			if s.OldTTL > 0 {
+				load.TTLs[s.OldTTL]++
+			}
+		}
+	}
+	parties := map[resolve.Operator]*pace.Party{}
+	for _, source := range group.Resolvers {
+		p := parties[source.Operator]
+		if p == nil {
+			p = &pace.Party{Name: string(source.Operator)}
+			parties[source.Operator] = p
+		}
+		p.Questions, p.Fixed = p.Questions+questions, p.Fixed+len(settings.Canaries)
+		p.Rate = max(p.Rate, cmp.Or(source.Rate, settings.Rate, defaultRate))
+	}
+	for _, name := range sortedKeys(parties) {
+		load.Parties = append(load.Parties, *parties[name])
+	}
+	return load.Estimate()
+}
+
+// defaultRate is how many questions a second a source gets if nothing says otherwise, as resolve has it.
+const defaultRate = 20
+
+// questions counts the different questions about a domain's records.
+func (d *Domain) questions() int {
+	n := 0
+	for i, r := range d.Records {
+		if !slices.ContainsFunc(d.Records[:i], func(o Record) bool { return o.Name == r.Name && o.Kind.Type() == r.Kind.Type() }) {
+			n++
+		}
+	}
+	return n
+}
+
+// with gives what two stages showed of the operators together.
+func (d dissent) with(o dissent) dissent {
+	if d.heard == nil {
+		return o
+	}
+	for op, why := range o.alone {
+		d.alone[op] = cmp.Or(d.alone[op], why)
+	}
+	maps.Copy(d.wrong, o.wrong)
+	maps.Copy(d.heard, o.heard)
+	return d
+}

@@ -2,72 +2,17 @@ package asking
 
 import (
 	"net"
-	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"maildrift/cmd/fleetbench/fleet"
+	"maildrift/cmd/fleetbench/fleet/fleettest"
 )
-
-// zoneServer serves a fleet's zone.
-func zoneServer(t *testing.T, f fleet.Fleet) netip.AddrPort {
-	t.Helper()
-	var text strings.Builder
-	if err := f.WriteZone(&text); err != nil {
-		t.Fatal(err)
-	}
-	zone := map[string][]dns.RR{}
-	parser := dns.NewZoneParser(strings.NewReader(text.String()), "test.", "")
-	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
-		zone[rr.Header().Name] = append(zone[rr.Header().Name], rr)
-	}
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		_ = w.WriteMsg(answer(zone, q))
-	})}
-	var started atomic.Bool
-	server.NotifyStartedFunc = func() { started.Store(true) }
-	ended := make(chan error, 1)
-	go func() { ended <- server.ActivateAndServe() }()
-	t.Cleanup(func() {
-		if started.Load() {
-			_ = server.Shutdown()
-			<-ended
-		}
-	})
-	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
-}
-
-func answer(zone map[string][]dns.RR, q *dns.Msg) *dns.Msg {
-	m := new(dns.Msg).SetReply(q)
-	m.Authoritative = true
-	name := q.Question[0].Name
-	for range 2 {
-		next := ""
-		for _, rr := range zone[name] {
-			alias, isAlias := rr.(*dns.CNAME)
-			if isAlias || rr.Header().Rrtype == q.Question[0].Qtype {
-				m.Answer = append(m.Answer, rr)
-			}
-			if isAlias && q.Question[0].Qtype != dns.TypeCNAME {
-				next = alias.Target
-			}
-		}
-		name = next
-	}
-	return m
-}
 
 func TestBothClientsGetEveryAnswer(t *testing.T) {
 	f := fleet.Fleet{Size: 30, Seed: 3}
-	job := Job{Fleet: f, Server: zoneServer(t, f), Rounds: 2, Window: 10}
+	job := Job{Fleet: f, Server: fleettest.Serve(t, f), Rounds: 2, Window: 10}
 	want := 2 * len(f.Questions())
 	ours, err := Maildrift(t.Context(), job)
 	if err != nil || ours.Lookups != want || ours.Answered != want || ours.Lost != 0 {
@@ -84,7 +29,7 @@ func TestBothClientsGetEveryAnswer(t *testing.T) {
 
 func TestKnownAnswersAreAskedForBeforehand(t *testing.T) {
 	f := fleet.Fleet{Size: 10, Seed: 3}
-	job := Job{Fleet: f, Server: zoneServer(t, f), Rounds: 1, Window: 10, Known: true}
+	job := Job{Fleet: f, Server: fleettest.Serve(t, f), Rounds: 1, Window: 10, Known: true}
 	r, err := Maildrift(t.Context(), job)
 	if want := len(f.Questions()); err != nil || r.Lookups != want || r.Answered != want {
 		t.Errorf("%+v, %v; want %d", r, err, want)

@@ -52,12 +52,12 @@ func (r *Result) hear(o resolve.Observation) {
 		r.Answered++
 	case o.Outcome == resolve.Answered:
 		r.Answered++
-	case Unheard(o.Outcome):
+	case unheard(o.Outcome):
 		r.Lost++
 	}
 }
 
-// Unheard says of an outcome that no reply came at all.
-func Unheard(o resolve.Outcome) bool {
+// unheard says that no reply came at all.
+func unheard(o resolve.Outcome) bool {
 	return o == resolve.Timeout || o == resolve.Network || o == resolve.Local
 }

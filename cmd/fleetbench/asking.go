@@ -22,8 +22,9 @@ const (
 	// limitRate is what a resolver that limits lets through, pacedRate what a client sends that knows of it, in questions a
 	// second.
 	limitRate, pacedRate = 10_000, 9_000
-	// impairedFleet is the size of the fleet that is asked about over a bad way.
-	impairedFleet = 5_000
+	// ourImpaired and theirImpaired are the sizes of the fleets that are asked about over a bad way: others wait a second
+	// for each datagram that is lost, with a hundred open.
+	ourImpaired, theirImpaired = 10_000, 2_000
 )
 
 // ask has every client ask the same questions of one address of the server.
@@ -31,7 +32,7 @@ func (b *bench) ask(ctx context.Context, run int) error {
 	job := asking.Job{Fleet: fleet.Fleet{Size: askedFleet, Seed: b.o.seed}, Server: b.server.At(resolverAddrs()[0])}
 	job.Rounds = max(1, int(float64(b.o.lookups)/questionsEach/askedFleet))
 	for _, name := range []string{tables.Read, tables.Recognised, tables.Plain, tables.DNSPerf} {
-		r, err := b.client(ctx, name, job)
+		r, err := b.client(ctx, name, b.profile(run, name), job)
 		if err != nil {
 			return err
 		}
@@ -48,16 +49,16 @@ func perLookup(r asking.Result) float64 {
 }
 
 // client has one of the clients do a job.
-func (b *bench) client(ctx context.Context, name string, job asking.Job) (asking.Result, error) {
+func (b *bench) client(ctx context.Context, name, profile string, job asking.Job) (asking.Result, error) {
 	job.Window = theirWindow
 	switch name {
 	case tables.Plain:
-		return send[asking.Result](ctx, workPlain, job)
+		return send[asking.Result](ctx, workPlain, "", job)
 	case tables.DNSPerf:
 		return asking.DNSPerf(ctx, job, b.dir)
 	}
 	job.Window, job.Known = ourWindow, name == tables.Recognised
-	return send[asking.Result](ctx, workMaildrift, job)
+	return send[asking.Result](ctx, workMaildrift, profile, job)
 }
 
 func values(r asking.Result) map[string]float64 {
@@ -67,25 +68,26 @@ func values(r asking.Result) map[string]float64 {
 	}
 }
 
-// bad is a way with something wrong, and who asks over it.
+// bad is a way with something wrong, and who asks how much over it.
 type bad struct {
-	name   string
-	client string
-	path   impair.Path
-	rate   float64
+	name    string
+	client  string
+	path    impair.Path
+	rate    float64
+	domains int
 }
 
 func (b *bench) badWays() []bad {
 	loss := impair.Path{Loss: lossEachWay, Seed: b.o.seed}
 	limit := impair.Path{Rate: limitRate}
 	return []bad{
-		{"5 % lost each way, maildrift", tables.Read, loss, 0},
-		{"5 % lost each way, miekg/dns, three tries of 1 s", tables.Plain, loss, 0},
-		{"5 % lost each way, dnsperf, one try", tables.DNSPerf, loss, 0},
-		{"limited to 10,000/s, maildrift at 9,000/s", tables.Read, limit, pacedRate},
-		{"limited to 10,000/s, maildrift at any rate", tables.Read, limit, 0},
-		{"limited to 10,000/s, miekg/dns, three tries of 1 s", tables.Plain, limit, 0},
-		{"limited to 10,000/s, dnsperf, one try", tables.DNSPerf, limit, 0},
+		{"5 % lost each way, maildrift", tables.Read, loss, 0, ourImpaired},
+		{"5 % lost each way, miekg/dns, three tries of 1 s", tables.Plain, loss, 0, theirImpaired},
+		{"5 % lost each way, dnsperf, one try", tables.DNSPerf, loss, 0, theirImpaired},
+		{"limited to 10,000/s, maildrift at 9,000/s", tables.Read, limit, pacedRate, ourImpaired},
+		{"limited to 10,000/s, maildrift at any rate", tables.Read, limit, 0, ourImpaired},
+		{"limited to 10,000/s, miekg/dns, three tries of 1 s", tables.Plain, limit, 0, theirImpaired},
+		{"limited to 10,000/s, dnsperf, one try", tables.DNSPerf, limit, 0, theirImpaired},
 	}
 }
 
@@ -110,8 +112,8 @@ func (b *bench) over(ctx context.Context, way bad) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := b.client(ctx, way.client, asking.Job{
-		Fleet: fleet.Fleet{Size: impairedFleet, Seed: b.o.seed}, Server: proxy.Addr(), Rounds: 1, Rate: way.rate,
+	r, err := b.client(ctx, way.client, "", asking.Job{
+		Fleet: fleet.Fleet{Size: way.domains, Seed: b.o.seed}, Server: proxy.Addr(), Rounds: 1, Rate: way.rate,
 	})
 	counts := proxy.Counts()
 	if err := errors.Join(err, proxy.Close()); err != nil {

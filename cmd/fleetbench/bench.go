@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -81,6 +82,15 @@ func (b *bench) at(addrs []netip.Addr) []netip.AddrPort {
 
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+}
+
+// profile names the file for a profile; empty if none is wanted.
+func (b *bench) profile(run int, what string) string {
+	if b.o.profiles == "" {
+		return ""
+	}
+	words := strings.FieldsFunc(what, func(r rune) bool { return r == ' ' || r == ',' || r == '/' })
+	return filepath.Join(b.o.profiles, fmt.Sprintf("run%d-%s.pprof", run, strings.Join(words, "-")))
 }
 
 // keep adds a result.

@@ -33,15 +33,16 @@ func main() {
 
 // options are what the command line says.
 type options struct {
-	fleet   []int
-	runs    int
-	sweeps  int
-	lookups int
-	only    []string
-	seed    uint64
-	asJSON  bool
-	docs    string
-	from    string
+	fleet    []int
+	runs     int
+	sweeps   int
+	lookups  int
+	only     []string
+	seed     uint64
+	asJSON   bool
+	docs     string
+	from     string
+	profiles string
 }
 
 // The parts of the benchmark.
@@ -55,8 +56,8 @@ const (
 var parts = []string{partAsking, partImpaired, partSweeps, partDead}
 
 func run(ctx context.Context, args []string, in io.Reader, out, progress io.Writer) error {
-	if len(args) == 2 && args[0] == workerCommand {
-		return work(ctx, args[1], in, out)
+	if len(args) == 3 && args[0] == workerCommand {
+		return work(ctx, args[1], args[2], in, out)
 	}
 	o, err := parse(args, progress)
 	if err != nil {
@@ -90,6 +91,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	flags.BoolVar(&o.asJSON, "json", false, "write one line of JSON a result, as it comes, instead of tables")
 	flags.StringVar(&o.docs, "docs", "", "put the tables into this document too, between its marks")
 	flags.StringVar(&o.from, "from", "", "measure nothing and read results, as -json wrote them, from this file")
+	flags.StringVar(&o.profiles, "profiles", "", "write CPU profiles of maildrift's client and engine into this directory, for go tool pprof")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -63,11 +63,11 @@ func (b *bench) engine(ctx context.Context, run int, name string, domains int, r
 		Sweeps: b.o.sweeps, Window: ourWindow, Database: filepath.Join(dir, "maildrift.db"),
 	}
 	b.say("run %d: %d domains, %s: %d sweeps", run, domains, name, job.Sweeps)
-	swept, err := send[sweeping.Result](ctx, workSweep, job)
+	swept, err := send[sweeping.Result](ctx, workSweep, b.profile(run, fmt.Sprintf("sweep of %d, %s", domains, name)), job)
 	if err != nil {
 		return fmt.Errorf("%d domains, %s: %w", domains, name, err)
 	}
-	again, err := send[sweeping.Restarted](ctx, workRestart, job)
+	again, err := send[sweeping.Restarted](ctx, workRestart, "", job)
 	if err != nil {
 		return fmt.Errorf("%d domains, %s: %w", domains, name, err)
 	}

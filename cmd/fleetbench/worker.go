@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"syscall"
 
 	"maildrift/cmd/fleetbench/asking"
@@ -26,7 +28,15 @@ const (
 	workRestart   = "restart"
 )
 
-func work(ctx context.Context, name string, in io.Reader, out io.Writer) error {
+// work does the named job; it writes a profile of its CPU time to a file if there is a name for one.
+func work(ctx context.Context, name, profile string, in io.Reader, out io.Writer) (err error) {
+	if profile != "" {
+		stop, err := startProfile(profile)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	switch name {
 	case workMaildrift:
 		return do(ctx, in, out, asking.Maildrift)
@@ -38,6 +48,20 @@ func work(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 		return do(ctx, in, out, sweeping.Restart)
 	}
 	return fmt.Errorf("no worker is named %q", name)
+}
+
+func startProfile(path string) (stop func() error, err error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }
 
 func do[J, R any](ctx context.Context, in io.Reader, out io.Writer, f func(context.Context, J) (R, error)) error {
@@ -53,7 +77,7 @@ func do[J, R any](ctx context.Context, in io.Reader, out io.Writer, f func(conte
 }
 
 // send has a worker do a job.
-func send[R, J any](ctx context.Context, name string, job J) (R, error) {
+func send[R, J any](ctx context.Context, name, profile string, job J) (R, error) {
 	var result R
 	self, err := os.Executable()
 	if err != nil {
@@ -64,7 +88,7 @@ func send[R, J any](ctx context.Context, name string, job J) (R, error) {
 		return result, err
 	}
 	var out, complaints bytes.Buffer
-	command := exec.CommandContext(ctx, self, workerCommand, name)
+	command := exec.CommandContext(ctx, self, workerCommand, name, profile)
 	command.Stdin, command.Stdout, command.Stderr = bytes.NewReader(text), &out, &complaints
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Run(); err != nil {

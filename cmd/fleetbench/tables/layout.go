@@ -17,10 +17,10 @@ func (s Set) asking() table {
 }
 
 func (s Set) impaired() table {
-	t := table{head: []string{"way, client", "answered", "lost", "seconds", "answers/s", "of the limit", "held back by it", "CPU µs/lookup"}}
+	t := table{head: []string{"way, client", "lookups", "answered", "lost", "seconds", "answers/s", "of the limit", "held back by it", "CPU µs/lookup"}}
 	for _, name := range s.cases(Impaired) {
 		here := is(Impaired, name)
-		t.add(name, s.measure(here, ratio("answered", "lookups")).show(percent), s.measure(here, value("lost")).show(whole),
+		t.add(name, s.measure(here, value("lookups")).show(whole), s.measure(here, ratio("answered", "lookups")).show(percent), s.measure(here, value("lost")).show(whole),
 			s.measure(here, value("seconds")).show(rounded), s.measure(here, ratio("answered", "seconds")).show(whole),
 			s.measure(here, func(v map[string]float64) float64 { return v["answered"] / v["seconds"] / v["limit"] }).show(percent),
 			s.measure(here, func(v map[string]float64) float64 {

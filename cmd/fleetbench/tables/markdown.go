@@ -29,7 +29,7 @@ func (s Set) Markdown() string {
 	var out strings.Builder
 	for _, r := range s {
 		if r.Kind == Setup {
-			fmt.Fprintf(&out, "Measured on %.0f cores shared by client and server, with %s; %d runs: median (least–greatest).\n", r.Values["cores"], r.Case, s.runs())
+			fmt.Fprintf(&out, "Measured on %.0f cores shared by client and server, with %s; runs: %d; figures are medians of the runs (least–greatest).\n", r.Values["cores"], r.Case, s.runs())
 			break
 		}
 	}

@@ -39,11 +39,11 @@ func (f Fleet) WriteZone(w io.Writer) error {
 		fmt.Fprintf(out, "%s 3600 IN NS ns%d.test.\nns%d.test. 3600 IN A 127.0.2.%d\n", Apex.FQDN(), i, i, i)
 	}
 	for _, r := range f.common() {
-		fmt.Fprintln(out, r)
+		fmt.Fprintf(out, "%s\n", r)
 	}
 	for d := range f.All() {
 		for _, r := range d.Zone {
-			fmt.Fprintln(out, r)
+			fmt.Fprintf(out, "%s\n", r)
 		}
 	}
 	return out.Flush()

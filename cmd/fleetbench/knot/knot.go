@@ -9,6 +9,7 @@ package knot
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,9 @@ type Server struct {
 	command *exec.Cmd
 	port    uint16
 	said    bytes.Buffer
-	ended   chan error
+	// ended is closed when knotd has ended, how then in err.
+	ended chan struct{}
+	err   error
 }
 
 // Start writes the zone and a configuration to dir and starts knotd on all addresses, on a port that was free. It
@@ -63,7 +66,7 @@ func Start(ctx context.Context, dir string, zone Zone, addrs []netip.Addr) (*Ser
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{port: port, ended: make(chan error, 1)}
+	s := &Server{port: port, ended: make(chan struct{})}
 	s.command = exec.Command(program, "-c", conf) //nolint:noctx // it is stopped by Close, with a signal that it can obey
 	s.command.Stdout, s.command.Stderr = &s.said, &s.said
 	// If we are killed it must not stay behind.
@@ -71,7 +74,10 @@ func Start(ctx context.Context, dir string, zone Zone, addrs []netip.Addr) (*Ser
 	if err := s.command.Start(); err != nil {
 		return nil, fmt.Errorf("start knotd: %w", err)
 	}
-	go func() { s.ended <- s.command.Wait() }()
+	go func() {
+		defer close(s.ended)
+		s.err = s.command.Wait()
+	}()
 	if err := s.wait(ctx, zone.Apex, addrs); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -128,7 +134,7 @@ func tryPort(ctx context.Context, addrs []netip.Addr) (uint16, error) {
 		if err != nil {
 			return 0, err
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		if at, ok := l.Addr().(*net.TCPAddr); ok {
 			port = at.AddrPort().Port()
 		}
@@ -136,7 +142,7 @@ func tryPort(ctx context.Context, addrs []netip.Addr) (uint16, error) {
 		if err != nil {
 			return 0, err
 		}
-		defer p.Close()
+		defer func() { _ = p.Close() }()
 	}
 	return port, nil
 }
@@ -197,9 +203,8 @@ func (s *Server) wait(ctx context.Context, apex rrset.Name, addrs []netip.Addr) 
 				break
 			}
 			select {
-			case err := <-s.ended:
-				s.ended <- err
-				return fmt.Errorf("knotd ended: %w\n%s", err, s.said.String())
+			case <-s.ended:
+				return fmt.Errorf("knotd ended: %w\n%s", cmp.Or(s.err, errors.New("without an error")), s.said.String())
 			case <-ctx.Done():
 				return fmt.Errorf("knotd does not answer at %s: %w", s.At(addr), ctx.Err())
 			case <-time.After(askEvery):

@@ -31,12 +31,11 @@ const (
 )
 
 // Run makes an engine of the fleet and waits for its sweeps.
-func Run(ctx context.Context, job Job) (Result, error) {
+func Run(ctx context.Context, job Job) (r Result, err error) {
 	domains, err := job.Fleet.Domains()
 	if err != nil {
-		return Result{}, err
+		return r, err
 	}
-	var r Result
 	if r.Before, err = settle(); err != nil {
 		return r, err
 	}
@@ -47,7 +46,7 @@ func Run(ctx context.Context, job Job) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	defer s.Close()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	e, err := assemble(ctx, job, s, domains)
 	if err != nil {
 		return r, err
@@ -63,21 +62,20 @@ func Run(ctx context.Context, job Job) (Result, error) {
 }
 
 // Restart makes an engine of the fleet on the database that Run has left, and sweeps nothing.
-func Restart(ctx context.Context, job Job) (Restarted, error) {
+func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 	domains, err := job.Fleet.Domains()
 	if err != nil {
-		return Restarted{}, err
+		return r, err
 	}
 	if _, err := settle(); err != nil {
-		return Restarted{}, err
+		return r, err
 	}
-	var r Restarted
 	began := time.Now()
 	s, err := store.Open(ctx, job.Database, store.Options{})
 	if err != nil {
 		return r, err
 	}
-	defer s.Close()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	r.Open = time.Since(began)
 	if _, err := assemble(ctx, job, s, domains); err != nil {
 		return r, err

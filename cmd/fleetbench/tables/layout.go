@@ -3,7 +3,7 @@ package tables
 import "fmt"
 
 func (s Set) asking() table {
-	t := table{head: []string{"client", "lookups/s", "CPU µs/lookup", "in the program", "in the kernel", "÷ miekg/dns", "÷ dnsperf", "answered", "lost"}}
+	t := table{head: []string{"client", "lookups/s", "CPU µs/lookup", "in the program", "in the kernel", "÷ miekg/dns", "÷ dnsperf", "answered", "recognised", "lost"}}
 	plain, perf := s.measure(is(Asking, Plain), cpuPer("lookups")), s.measure(is(Asking, DNSPerf), cpuPer("lookups"))
 	for _, name := range s.cases(Asking) {
 		here := is(Asking, name)
@@ -11,7 +11,8 @@ func (s Set) asking() table {
 		t.add(name, s.measure(here, ratio("lookups", "seconds")).show(whole), cpu.show(micros),
 			s.measure(here, ratio("user", "lookups")).show(micros), s.measure(here, ratio("system", "lookups")).show(micros),
 			cpu.per(plain).show(times), cpu.per(perf).show(times),
-			s.measure(here, ratio("answered", "lookups")).show(percent), s.measure(here, value("lost")).show(whole))
+			s.measure(here, ratio("answered", "lookups")).show(percent), s.measure(here, ratio("recognised", "lookups")).show(percent),
+			s.measure(here, value("lost")).show(whole))
 	}
 	return t
 }

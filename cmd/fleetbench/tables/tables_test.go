@@ -20,6 +20,9 @@ func measured() Set {
 		slower := 1 + float64(run-1)/10
 		for name, cpu := range map[string]float64{Read: 4e-6, Recognised: 3e-6, Plain: 24e-6, DNSPerf: 3.4e-6} {
 			s = append(s, Result{Run: run, Kind: Asking, Case: name, Values: asked(300_000, cpu*slower)})
+			if name == Recognised {
+				s[len(s)-1].Values["recognised"] = 300_000
+			}
 		}
 		lossy, held := asked(27_000, 5e-6*slower), asked(27_000, 5e-6)
 		lossy["answered"], lossy["lost"] = 26_999, 1
@@ -97,7 +100,7 @@ func TestWhatWasNotMeasuredHasNoTable(t *testing.T) {
 		t.Errorf("of nothing it says\n%s", got)
 	}
 	only := Set{{Run: 1, Kind: Asking, Case: DNSPerf, Values: asked(10, 1e-6)}}.Markdown()
-	if strings.Count(only, "###") != 1 || !strings.Contains(only, "| dnsperf | 1,000,000 | 1.00 | 0.25 | 0.75 | – | 1.00 | 100 % | 0 |") {
+	if strings.Count(only, "###") != 1 || !strings.Contains(only, "| dnsperf | 1,000,000 | 1.00 | 0.25 | 0.75 | – | 1.00 | 100 % | 0 % | 0 |") {
 		t.Errorf("of one client it says\n%s", only)
 	}
 }

@@ -38,7 +38,8 @@ func TestTheSameSeedLosesTheSame(t *testing.T) {
 		}
 		return string(out)
 	}
-	if fates(path.there()) != fates(path.there()) || fates(path.back(1)) != fates(path.back(1)) {
+	there, back := fates(path.there()), fates(path.back(1))
+	if fates(path.there()) != there || fates(path.back(1)) != back {
 		t.Error("chance differs between runs")
 	}
 	if fates(path.there()) == fates(path.back(0)) || fates(path.back(0)) == fates(path.back(1)) {

@@ -2,6 +2,7 @@
 package fleettest
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -17,18 +18,29 @@ func Serve(t testing.TB, f fleet.Fleet) netip.AddrPort {
 	t.Helper()
 	zone := read(t, f)
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(zone.answer(q)) })
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := packets.LocalAddr().(*net.UDPAddr).AddrPort()
-	streams, err := net.Listen("tcp", at.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := listen(t)
 	serve(t, &dns.Server{PacketConn: packets, Handler: handler})
 	serve(t, &dns.Server{Listener: streams, Handler: handler})
-	return at
+	return packets.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// listen finds a port that is free over UDP and TCP.
+func listen(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var conf net.ListenConfig
+	for range 50 {
+		packets, err := conf.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := conf.Listen(t.Context(), "tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		_ = packets.Close()
+	}
+	t.Fatal("no port is free")
+	return nil, nil
 }
 
 func serve(t testing.TB, s *dns.Server) {
@@ -42,10 +54,9 @@ func serve(t testing.TB, s *dns.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Shutdown(); err != nil {
+		if err := errors.Join(s.Shutdown(), <-ended); err != nil {
 			t.Error(err)
 		}
-		<-ended
 	})
 }
 

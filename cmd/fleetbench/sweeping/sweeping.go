@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -58,7 +59,9 @@ func Run(ctx context.Context, job Job) (r Result, err error) {
 	if r.Scrape, err = scrape(ctx, e.registry); err != nil {
 		return r, err
 	}
-	return r, r.remember()
+	err = r.remember()
+	runtime.KeepAlive(e) // whose memory it is
+	return r, err
 }
 
 // Restart makes an engine of the fleet on the database that Run has left, and sweeps nothing.
@@ -77,12 +80,14 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	r.Open = time.Since(began)
-	if _, err := assemble(ctx, job, s, domains); err != nil {
+	e, err := assemble(ctx, job, s, domains)
+	if err != nil {
 		return r, err
 	}
 	r.Ready = time.Since(began)
 	memory, err := usage.Resident()
 	r.Resident = memory.Resident
+	runtime.KeepAlive(e)
 	return r, err
 }
 

@@ -238,9 +238,8 @@ func (made *plan) together(all []pace.Estimate) {
 
 // load gives what a schedule's sweeps ask of whom.
 func (f *planFlags) load(cfg *config.Config, s config.Schedule, c census) pace.Load {
-	l := pace.Load{Group: s.Name, Policy: cfg.Asking.Pace, TTLs: map[uint32]int{uint32(f.ttl.Seconds()): 1}}
-	if !cfg.Authority.Enabled {
-		l.Policy = pace.Every
+	l := pace.Load{
+		Group: s.Name, Policy: cfg.Asking.Pace, Unvouched: !cfg.Authority.Enabled, TTLs: map[uint32]int{uint32(f.ttl.Seconds()): 1},
 	}
 	byOperator := map[string]*pace.Party{}
 	for _, source := range cfg.Groups[s.Resolvers] {
@@ -360,7 +359,7 @@ func (p *printer) plan(made plan) error {
 
 func (p *printer) planGroup(g planGroup, ttl uint32) {
 	p.head(fmt.Sprintf("schedule %s (%s)", g.Name, g.Schedule))
-	p.printf("%s, %s and %s that they include: %s to each source, %d saved because they are the same\n",
+	p.printf("%s, %s and %s of others that they include: %s to each source, %d saved because they are the same\n",
 		counted(g.Domains, "domain"), counted(g.Records, "record"), counted(g.Includes, "record"), counted(g.Questions, "question"), g.Saved)
 	p.printf("%s\n", g.Reason)
 	if g.Pace == pace.TTL {

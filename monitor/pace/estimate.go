@@ -24,6 +24,8 @@ type Load struct {
 	Daily    float64
 	// Policy is as configured.
 	Policy Policy
+	// Unvouched says that the zones' own servers are not asked, so that nobody could say that an answer stands.
+	Unvouched bool
 	// TTLs says how many records have each TTL in seconds, known or assumed; without any nothing is spared.
 	TTLs map[uint32]int
 	// Parties are who is asked: operators of resolvers, and servers of zones.
@@ -70,13 +72,7 @@ type Estimate struct {
 
 // Estimate reckons what the sweeps come to.
 func (l Load) Estimate() Estimate {
-	e := Estimate{Load: l, Pace: l.Policy}
-	if l.Policy == Auto {
-		e.Pace = Every
-		if l.full().Seconds() > comfortable*l.Interval.Seconds() {
-			e.Pace = TTL
-		}
-	}
+	e := Estimate{Load: l, Pace: l.pace()}
 	for _, p := range l.Parties {
 		d := l.duty(p, e.share())
 		e.Duties = append(e.Duties, d)
@@ -86,6 +82,19 @@ func (l Load) Estimate() Estimate {
 	}
 	slices.SortStableFunc(e.Duties, func(a, b Duty) int { return cmp.Compare(b.Takes, a.Takes) })
 	return e
+}
+
+// pace is what the policy comes to.
+func (l Load) pace() Policy {
+	switch {
+	case l.Unvouched:
+		return Every
+	case l.Policy != Auto:
+		return l.Policy
+	case l.Interval > 0 && l.full().Seconds() > comfortable*l.Interval.Seconds():
+		return TTL
+	}
+	return Every
 }
 
 // full is how long a sweep of everything takes those who may be spared something.
@@ -111,6 +120,9 @@ func (l Load) duty(p Party, share float64) Duty {
 	d := Duty{Party: p, Full: p.takes(p.Questions + p.Fixed)}
 	d.Asked = int(math.Ceil(float64(p.Questions)*share)) + p.Fixed
 	d.Takes = p.takes(d.Asked)
+	if l.Interval <= 0 {
+		return d // a sweep that is the only one may take as long as it likes
+	}
 	d.Of = d.Takes.Seconds() / l.Interval.Seconds()
 	d.Daily = int(math.Round(float64(d.Asked) * cmp.Or(l.Daily, day.Seconds()/l.Interval.Seconds())))
 	return d
@@ -139,6 +151,9 @@ func (e Estimate) String() string {
 
 // Reason says why the pace is what it is.
 func (e Estimate) Reason() string {
+	if e.Unvouched {
+		return "everybody is asked in every sweep: the zones' own servers, which could say that nothing has changed, are not asked (authority.enabled)"
+	}
 	if e.Policy != Auto {
 		return "pace: " + e.Policy.String() + " is configured"
 	}

@@ -9,7 +9,7 @@ import (
 type Sweep struct {
 	// Policy is Every or TTL. Auto, which nobody has made up their mind about yet, counts as Every.
 	Policy Policy
-	// Now is when the record is asked about, Next when the next sweep will.
+	// Now is when the record is asked about, Next when it will be in the next sweep, as far as that is known.
 	Now, Next time.Time
 }
 
@@ -103,13 +103,14 @@ func (d Decision) String() string {
 //	record not settled                                    ask
 //	authority silent, split, not asked                    ask
 //	no good answer to remember, or with a TTL of ≤ 30 s   ask
+//	answer from the future: the clock was set back        ask
 //	answer from before the authority's last change, or
 //	  from less than its longest TTL after                ask
 //	answer has run out                                    ask
 //	next sweep later than Longest after the answer        ask
 //	else                                                  the answer stands
 //
-// For the same memory and authority a later Now or Next never turns "ask" into "stands".
+// For the same memory and authority a later Now or Next never turns "ask" into "stands", but for an answer from the future.
 func (s Sweep) Decide(r Record, m Memory) Decision {
 	longest := m.at().Add(Longest)
 	switch {
@@ -119,7 +120,7 @@ func (s Sweep) Decide(r Record, m Memory) Decision {
 		return ask(Unsettled)
 	case !r.Authority.Same():
 		return ask(Unknown)
-	case m == Memory{}:
+	case m == Memory{} || s.Now.Before(m.at()):
 		return ask(NoAnswer)
 	case m.at().Before(r.Authority.Settled()):
 		return ask(Changed)

@@ -242,8 +242,9 @@ func TestNeverFromAskToStands(t *testing.T) {
 			}
 		}
 		r := Record{Settled: rapid.IntRange(0, 9).Draw(t, "settled") > 0, Authority: a}
-		m := Heard(moment(moments.Draw(t, "asked")), rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(0, 90000)).Draw(t, "ttl"))
-		s := Sweep{Policy: TTL, Now: moment(moments.Draw(t, "now"))}
+		asked := moments.Draw(t, "asked")
+		m := Heard(moment(asked), rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(0, 90000)).Draw(t, "ttl"))
+		s := Sweep{Policy: TTL, Now: moment(asked + moments.Draw(t, "now"))}
 		s.Next = s.Now.Add(time.Duration(rapid.Int64Range(1, hour).Draw(t, "interval")) * time.Millisecond)
 		earlier := s.Decide(r, m)
 		late := time.Duration(rapid.Int64Range(0, 10*hour).Draw(t, "later")) * time.Millisecond

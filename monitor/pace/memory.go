@@ -56,7 +56,8 @@ type Authority struct {
 	since, ttl uint32
 }
 
-// Hear takes what a sweep heard: all servers that answer, at least half, say the same. What is said is a hash of all that
+// Hear takes what a sweep heard: all servers that answer, at least half, say the same, and the content itself: servers that
+// only know a CNAME which leads into another zone cannot vouch for what is there, which is to be silent. What is said is a hash of all that
 // makes it so: the content, the RCODE, which servers they are, and the zone's SOA serial if it is known, but no TTLs. The TTL is the
 // longest that they gave, in seconds.
 func (a Authority) Hear(at time.Time, said uint64, ttl uint32) Authority {

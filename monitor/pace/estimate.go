@@ -38,7 +38,7 @@ type Party struct {
 	// Questions are asked of all its sources together in a sweep of everything, and may be spared. Fixed are asked besides in
 	// every sweep: canaries, and everything of the zones' own servers.
 	Questions, Fixed int
-	// Rate is the most questions a second.
+	// Rate is the most questions a second; 0 is no limit.
 	Rate float64
 }
 
@@ -130,6 +130,9 @@ func (l Load) duty(p Party, share float64) Duty {
 
 // takes is how long so many questions take at the party's rate.
 func (p Party) takes(questions int) time.Duration {
+	if p.Rate <= 0 {
+		return 0
+	}
 	return time.Duration(float64(questions) / p.Rate * float64(time.Second))
 }
 

@@ -100,6 +100,9 @@ func TestEstimate(t *testing.T) {
 	if e := (Load{Interval: time.Minute}).Estimate(); !e.Fits() || e.String() != "nobody is to be asked" {
 		t.Errorf("nobody to ask: %s", e)
 	}
+	if e := (Load{Interval: time.Minute, Parties: []Party{{Name: "mine", Questions: 1_000_000}}}).Estimate(); !e.Fits() || e.Takes != 0 {
+		t.Errorf("no limit: %s", e)
+	}
 	if e := fleet(1_000_000, 0, Auto, 3600).Estimate(); !e.Fits() || e.Pace != Every || e.Duties[0].Daily != 0 {
 		t.Errorf("a sweep that is the only one: %s", e)
 	}

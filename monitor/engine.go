@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,7 +120,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		e.stored[d.Name] = d
 	}
 	for _, s := range memory.States {
-		e.states.put(s)
+		e.states.put(s, nil)
 	}
 	for _, u := range memory.Upkeep {
 		e.putUpkeep(u)
@@ -141,13 +142,42 @@ func (e *Engine) recall(lastSeen func(take func(Interval)) error) error {
 	var one []Interval
 	err := lastSeen(func(iv Interval) {
 		if len(one) > 0 && one[0].ID != iv.ID {
-			e.heard.keep(one)
+			e.keep(one)
 			one = one[:0]
 		}
 		one = append(one, iv)
 	})
-	e.heard.keep(one)
+	e.keep(one)
 	return err
+}
+
+// keep takes in what history has of one record. What is its baseline is not kept twice.
+func (e *Engine) keep(one []Interval) {
+	if len(one) == 0 {
+		return
+	}
+	if s := e.states.get(one[0].ID); s != nil {
+		for i := range one {
+			if one[i].Set.Equal(s.Baseline) {
+				one[i].Set = s.Baseline
+			}
+		}
+	}
+	e.heard.keep(one)
+}
+
+// recordOf gives the registry's record; nil if there is none. The caller holds mu.
+func (e *Engine) recordOf(id RecordID) *Record {
+	d := e.domains[id.Domain]
+	if id.Key == SharedKey {
+		d = e.shared[id.Domain]
+	}
+	if d != nil {
+		if i := slices.IndexFunc(d.Records, func(r Record) bool { return r.Key == id.Key }); i >= 0 {
+			return &d.Records[i]
+		}
+	}
+	return nil
 }
 
 // putUpkeep takes in what a domain's mail stands on.
@@ -317,6 +347,10 @@ func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 // sameExpectation compares as the store would read them back, where an empty
 // list and none are the same.
 func sameExpectation(a, b mailrec.Expectation) bool {
+	if a.Kind == b.Kind && a.Match == b.Match && a.MatchPreference == b.MatchPreference && a.AllowInvalid == b.AllowInvalid && a.Usable == b.Usable &&
+		slices.Equal(a.Want, b.Want) && slices.EqualFunc(a.Alternatives, b.Alternatives, slices.Equal) {
+		return true
+	}
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
@@ -352,7 +386,7 @@ func (e *Engine) commitLocked(ctx context.Context, batch *Batch) error {
 // applyBatch brings memory to what was committed. The caller holds mu.
 func (e *Engine) applyBatch(b Batch) {
 	for _, s := range b.States {
-		e.states.put(&s) // a copy: one that stays must not keep the others of its batch
+		e.states.put(&s, e.recordOf(s.ID)) // a copy: one that stays must not keep the others of its batch
 	}
 	for _, id := range b.Removed {
 		e.states.drop(id)
@@ -509,9 +543,9 @@ func (e *Engine) remove(ctx context.Context, name rrset.Name, by string, guard f
 		e.planUpkeepRemoval(name, batch, now)
 		return nil
 	}, func() {
-		left := maps.Clone(e.domains)
-		delete(left, name)
-		e.setDomains(left)
+		e.domains = maps.Clone(e.domains)
+		delete(e.domains, name)
+		e.domainList.stale()
 	})
 }
 

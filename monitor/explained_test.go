@@ -80,6 +80,7 @@ func TestExplainFollowsWhatIsWatched(t *testing.T) {
 
 	state := s.States.Get(RecordID{"a.example", "dmarc"})
 	state.Verdict, state.Inherited = judge.Missing, "quarantine"
+	s.States = s.States.With(state)
 	if p := s.Explain(d).DMARC; p.Found || p.Policy.Policy != "quarantine" {
 		t.Errorf("without a record of its own: %+v, want the inherited policy", p)
 	}

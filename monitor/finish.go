@@ -146,9 +146,9 @@ func (b Batch) empty() bool {
 // its transitions, new answers, and its incident.
 func (e *Engine) batchJob(j *job, b *Batch) {
 	e.mu.Lock()
-	current := e.states.get(j.state.ID)
+	current := e.states.is(j.before)
 	e.mu.Unlock()
-	if current != j.before {
+	if !current {
 		return // replaced while we asked: accepted, removed, or registered anew
 	}
 	b.Transitions = append(b.Transitions, j.transitions...)
@@ -171,7 +171,7 @@ func (s *RecordState) differs(o *RecordState) bool {
 // see takes what was heard into the live view. The caller holds mu.
 func (e *Engine) see(sw *sweep) {
 	for _, j := range sw.jobs {
-		if len(j.evidence.Heard) > 0 && e.states.get(j.state.ID) != nil {
+		if len(j.evidence.Heard) > 0 && e.states.has(j.state.ID) {
 			e.heard.hear(j.state.ID, j.subject, j.evidence.Heard, j.evidence.authority)
 		}
 	}

@@ -3,8 +3,6 @@ package monitor
 import (
 	"slices"
 	"strings"
-	"sync"
-	"weak"
 
 	"maildrift/monitor/resolve"
 )
@@ -36,43 +34,12 @@ func sameSource(a, b *resolve.Source) bool {
 }
 
 // panels keeps each panel once, as long as a record has it. The zero value has none.
-type panels struct {
-	mu    sync.Mutex
-	known map[string]weak.Pointer[panel]
-	// tidyAt is how many there may be until those that nobody has any more are dropped.
-	tidyAt int
-}
-
-// minPanels is below how many panels nothing is tidied up.
-const minPanels = 64
+type panels struct{ interned[panel] }
 
 // of gives the panel of these members, in this order.
 func (p *panels) of(members []panelist) *panel {
-	key := panelKey(members)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if had := p.known[key].Value(); had != nil && slices.EqualFunc(had.members, members, sameMember) {
-		return had
-	}
-	if p.known == nil {
-		p.known = map[string]weak.Pointer[panel]{}
-	}
-	fresh := &panel{slices.Clip(members)}
-	p.known[key] = weak.Make(fresh)
-	p.tidy()
-	return fresh
-}
-
-func (p *panels) tidy() {
-	if len(p.known) < max(p.tidyAt, minPanels) {
-		return
-	}
-	for key, w := range p.known {
-		if w.Value() == nil {
-			delete(p.known, key)
-		}
-	}
-	p.tidyAt = 2 * len(p.known)
+	return p.get(panelKey(members), func(had *panel) bool { return slices.EqualFunc(had.members, members, sameMember) },
+		func() *panel { return &panel{slices.Clip(members)} })
 }
 
 func sameMember(a, b panelist) bool {

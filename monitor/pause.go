@@ -112,6 +112,9 @@ func (d *Domain) amend(had StoredDomain) (*Domain, error) {
 		base.Registered, base.Spec.Senders = d.Registered, d.Spec.Senders
 		d = &base
 	}
+	if len(had.Pauses)+len(had.Added)+len(had.Retired) == 0 {
+		return d, nil
+	}
 	next := *d
 	next.Pauses, next.written = had.Pauses, d
 	next.Records, next.Spec.Expect = slices.Clone(d.Records), slices.Clone(d.Spec.Expect)

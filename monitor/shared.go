@@ -171,7 +171,7 @@ func (e *Engine) refreshShared(ctx context.Context) error {
 	for _, name := range sortedKeys(e.shared) {
 		// One that was found by a reload and is gone again before it was looked at has no state yet.
 		id := RecordID{name, SharedKey}
-		if _, ok := shared[name]; !ok && e.states.get(id) != nil {
+		if _, ok := shared[name]; !ok && e.states.has(id) {
 			e.planRemoval(id, &batch, time.Now(), "no registered domain rests on it any more", "")
 		}
 	}

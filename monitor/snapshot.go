@@ -163,6 +163,9 @@ func (l *nameList) of(domains map[rrset.Name]*Domain) []*Domain {
 func (e *Engine) setDomains(domains map[rrset.Name]*Domain) {
 	e.domains = domains
 	e.domainList.stale()
+	for _, d := range domains {
+		e.states.under(d)
+	}
 }
 
 // setShared puts other shared records in the place of those that were. The caller holds mu.
@@ -173,26 +176,32 @@ func (e *Engine) setShared(shared map[rrset.Name]*Domain) {
 
 // register takes domains into the registry, in the place of those of the same name. The caller holds mu.
 func (e *Engine) register(domains ...*Domain) {
-	next := maps.Clone(e.domains)
+	e.domains = maps.Clone(e.domains)
+	e.domainList.stale()
 	for _, d := range domains {
-		next[d.Name] = d
+		e.domains[d.Name] = d
+		e.states.under(d)
 	}
-	e.setDomains(next)
 }
 
 // unsettledDomains gives the domains with records that are, shared ones too. The caller holds mu.
 func (e *Engine) unsettledDomains() iter.Seq[*Domain] {
 	return func(yield func(*Domain) bool) {
-		for name, list := range e.states.unsettled.all() {
+		for name := range e.states.unsettled.all() {
 			for _, d := range []*Domain{e.domains[name], e.shared[name]} {
-				if d != nil && slices.ContainsFunc(list, func(s *RecordState) bool {
-					return needsAttention(s) && (s.ID.Key == SharedKey) == (d.Shared != nil)
-				}) && !yield(d) {
+				if d != nil && e.needsAttention(d) && !yield(d) {
 					return
 				}
 			}
 		}
 	}
+}
+
+func (e *Engine) needsAttention(d *Domain) bool {
+	return slices.ContainsFunc(d.Records, func(r Record) bool {
+		s := e.states.get(RecordID{d.Name, r.Key})
+		return s != nil && needsAttention(s)
+	})
 }
 
 // boolOrder puts true first.

@@ -10,11 +10,12 @@ import (
 )
 
 // States are the states of all records at one moment. The zero value has none. It is immutable; making another one
-// of it costs what changes, not what there is.
+// of it costs what changes, not what there is. A state that it gives is either shared or made for the caller:
+// either way it is not to be changed.
 type States struct {
-	domains *byDomain[[]*RecordState]
-	// unsettled are those of the domains' states that are.
-	unsettled *byDomain[[]*RecordState]
+	domains *byDomain[[]filed]
+	// unsettled are the domains that have unsettled records.
+	unsettled *byDomain[struct{}]
 	counts    Counts
 }
 
@@ -40,13 +41,14 @@ func (p Positions) Sum() int {
 	return n
 }
 
-func (c *Counts) add(s *RecordState, n int) {
-	if s.ID.Key == SharedKey {
-		c.Shared[s.Phase][s.Verdict] += n
+func (c *Counts) add(f *filed, n int) {
+	phase, verdict := f.position()
+	if f.record.Key == SharedKey {
+		c.Shared[phase][verdict] += n
 		return
 	}
-	c.Records[s.Phase][s.Verdict] += n
-	if !s.BlindSince.IsZero() {
+	c.Records[phase][verdict] += n
+	if f.blind() {
 		c.Blind += n
 	}
 }
@@ -62,24 +64,28 @@ func (s States) Get(id RecordID) *RecordState {
 	if s.domains == nil {
 		return nil
 	}
-	list, _ := s.domains.get(id.Domain)
-	return stateOf(list, id.Key)
-}
-
-// Of gives the states of a domain's records, sorted by their keys. They are shared.
-func (s States) Of(domain rrset.Name) []*RecordState {
-	if s.domains == nil {
-		return nil
-	}
-	list, _ := s.domains.get(domain)
-	return list
+	return stateOf(s.domains, id)
 }
 
 // All gives every state, those of a domain one after the other and else in no order.
-func (s States) All() iter.Seq[*RecordState] { return each(s.domains) }
+func (s States) All() iter.Seq[*RecordState] {
+	return func(yield func(*RecordState) bool) {
+		if s.domains == nil {
+			return
+		}
+		each(s.domains)(yield)
+	}
+}
 
 // Unsettled gives the states that RecordState.Unsettled says it of, as All does. Its cost is by their number.
-func (s States) Unsettled() iter.Seq[*RecordState] { return each(s.unsettled) }
+func (s States) Unsettled() iter.Seq[*RecordState] {
+	return func(yield func(*RecordState) bool) {
+		if s.domains == nil {
+			return
+		}
+		eachUnsettled(s.domains, s.unsettled)(yield)
+	}
+}
 
 // Counts gives the numbers, which are kept.
 func (s States) Counts() Counts { return s.counts }
@@ -91,7 +97,7 @@ func (s States) Len() int { return s.counts.Records.Sum() + s.counts.Shared.Sum(
 func (s States) With(states ...*RecordState) States {
 	t := newStateTable(s)
 	for _, state := range states {
-		t.put(state)
+		t.put(state, nil)
 	}
 	return t.look()
 }
@@ -103,14 +109,24 @@ func (s States) Without(id RecordID) States {
 	return t.look()
 }
 
-func each(m *byDomain[[]*RecordState]) iter.Seq[*RecordState] {
+func each(m *byDomain[[]filed]) iter.Seq[*RecordState] {
 	return func(yield func(*RecordState) bool) {
-		if m == nil {
-			return
+		for name, list := range m.all() {
+			for i := range list {
+				if !yield(list[i].state(name)) {
+					return
+				}
+			}
 		}
-		for _, list := range m.all() {
-			for _, s := range list {
-				if !yield(s) {
+	}
+}
+
+func eachUnsettled(m *byDomain[[]filed], unsettled *byDomain[struct{}]) iter.Seq[*RecordState] {
+	return func(yield func(*RecordState) bool) {
+		for name := range unsettled.all() {
+			list, _ := m.get(name)
+			for i := range list {
+				if list[i].unsettled() && !yield(list[i].state(name)) {
 					return
 				}
 			}
@@ -119,21 +135,24 @@ func each(m *byDomain[[]*RecordState]) iter.Seq[*RecordState] {
 }
 
 // find says where in a list that is sorted by key a state is or belongs.
-func find(list []*RecordState, key string) (int, bool) {
-	return slices.BinarySearchFunc(list, key, func(s *RecordState, key string) int { return strings.Compare(s.ID.Key, key) })
+func find(list []filed, key string) (int, bool) {
+	return slices.BinarySearchFunc(list, key, func(f filed, key string) int { return strings.Compare(f.record.Key, key) })
 }
 
-func stateOf(list []*RecordState, key string) *RecordState {
-	if i, ok := find(list, key); ok {
-		return list[i]
+func stateOf(m *byDomain[[]filed], id RecordID) *RecordState {
+	list, _ := m.get(id.Domain)
+	if i, ok := find(list, id.Key); ok {
+		return list[i].state(id.Domain)
 	}
 	return nil
 }
 
 // stateTable is where the engine keeps the states. The lists in it are never written, since looks share them.
 type stateTable struct {
-	domains, unsettled byDomain[[]*RecordState]
-	counts             Counts
+	filing
+	domains   byDomain[[]filed]
+	unsettled byDomain[struct{}]
+	counts    Counts
 	// alerting are those with open incidents.
 	alerting map[RecordID]*RecordState
 }
@@ -147,69 +166,86 @@ func newStateTable(from States) *stateTable {
 	return t
 }
 
-func (t *stateTable) get(id RecordID) *RecordState {
+func (t *stateTable) get(id RecordID) *RecordState { return stateOf(&t.domains, id) }
+
+// is says whether a state that get gave is still the record's.
+func (t *stateTable) is(s *RecordState) bool {
+	list, _ := t.domains.get(s.ID.Domain)
+	i, ok := find(list, s.ID.Key)
+	return ok && list[i].is(s)
+}
+
+// has says whether a record has a state.
+func (t *stateTable) has(id RecordID) bool {
 	list, _ := t.domains.get(id.Domain)
-	return stateOf(list, id.Key)
+	_, ok := find(list, id.Key)
+	return ok
 }
 
-// of gives the states of a domain, sorted by key, to be read only.
-func (t *stateTable) of(name rrset.Name) []*RecordState {
-	list, _ := t.domains.get(name)
-	return list
+func (t *stateTable) all() iter.Seq[*RecordState] { return each(&t.domains) }
+
+func (t *stateTable) allUnsettled() iter.Seq[*RecordState] {
+	return eachUnsettled(&t.domains, &t.unsettled)
 }
 
-func (t *stateTable) all() iter.Seq[*RecordState]          { return each(&t.domains) }
-func (t *stateTable) allUnsettled() iter.Seq[*RecordState] { return each(&t.unsettled) }
-
-// put takes in a state, which is the table's from now on.
-func (t *stateTable) put(s *RecordState) {
-	t.forget(s.ID)
-	t.counts.add(s, 1)
-	insert(&t.domains, s)
-	if s.Unsettled() {
-		insert(&t.unsettled, s)
+// put takes in a state, which is the table's from now on. Record is the registry's that it is about; nil if that is
+// not known.
+func (t *stateTable) put(s *RecordState, record *Record) {
+	f := t.file(s, record)
+	list, _ := t.domains.get(s.ID.Domain)
+	at, had := find(list, s.ID.Key)
+	fresh := append(make([]filed, 0, len(list)+1), list[:at]...)
+	fresh = append(fresh, f)
+	if had {
+		t.counts.add(&list[at], -1)
+		at++
 	}
+	t.counts.add(&f, 1)
+	delete(t.alerting, s.ID)
 	if len(s.open()) > 0 {
 		t.alerting[s.ID] = s
 	}
+	t.set(s.ID.Domain, append(fresh, list[at:]...))
 }
 
 func (t *stateTable) drop(id RecordID) {
-	t.forget(id)
-	remove(&t.domains, id)
-}
-
-// forget takes a state out of all but the states themselves.
-func (t *stateTable) forget(id RecordID) {
-	had := t.get(id)
-	if had == nil {
+	list, _ := t.domains.get(id.Domain)
+	at, ok := find(list, id.Key)
+	if !ok {
 		return
 	}
-	t.counts.add(had, -1)
-	remove(&t.unsettled, id)
+	t.counts.add(&list[at], -1)
 	delete(t.alerting, id)
+	t.set(id.Domain, slices.Concat(list[:at], list[at+1:]))
 }
 
-func insert(m *byDomain[[]*RecordState], s *RecordState) {
-	list, _ := m.get(s.ID.Domain)
-	at, ok := find(list, s.ID.Key)
-	fresh := make([]*RecordState, 0, len(list)+1)
-	fresh = append(append(fresh, list[:at]...), s)
-	if ok {
-		at++
+// set puts a list in the place of a domain's.
+func (t *stateTable) set(name rrset.Name, list []filed) {
+	if len(list) == 0 {
+		t.domains.drop(name)
+		t.unsettled.drop(name)
+		return
 	}
-	m.put(s.ID.Domain, append(fresh, list[at:]...))
+	t.domains.put(name, list)
+	if slices.ContainsFunc(list, func(f filed) bool { return f.unsettled() }) {
+		t.unsettled.put(name, struct{}{})
+	} else {
+		t.unsettled.drop(name)
+	}
 }
 
-func remove(m *byDomain[[]*RecordState], id RecordID) {
-	list, _ := m.get(id.Domain)
-	at, ok := find(list, id.Key)
-	switch {
-	case !ok:
-	case len(list) == 1:
-		m.drop(id.Domain)
-	default:
-		m.put(id.Domain, slices.Concat(list[:at], list[at+1:]))
+// under lets the states of a domain have the registry's records in place of their own copies.
+func (t *stateTable) under(d *Domain) {
+	list, _ := t.domains.get(d.Name)
+	fresh := make([]filed, len(list))
+	for i := range list {
+		fresh[i] = list[i]
+		if at := slices.IndexFunc(d.Records, func(r Record) bool { return r.Key == list[i].record.Key }); at >= 0 {
+			fresh[i] = list[i].under(&d.Records[at])
+		}
+	}
+	if len(list) > 0 {
+		t.domains.put(d.Name, fresh)
 	}
 }
 

@@ -53,7 +53,7 @@ type said struct {
 	bogus, announced, echo bool
 	mark                   mark
 	meaning                rrset.Hash
-	set, seen              rrset.Set
+	set                    rrset.Set
 	// more is what few answers have; nil for those that have none of it.
 	more *saidMore
 }
@@ -63,7 +63,9 @@ type saidMore struct {
 	chain  []rrset.Name
 	ede    []resolve.EDE
 	detail string
-	// finding is but for what said has of it.
+	// apart says that what is of the record's kind is not all of the set; it is in the finding then. The finding is
+	// but for what said has of it.
+	apart   bool
 	finding mailrec.Finding
 }
 
@@ -179,12 +181,20 @@ func (v *voices) heardAs(i int, q resolve.Question) Heard {
 	return h
 }
 
+// seen gives what of the set is of the record's kind.
+func (s *said) seen() rrset.Set {
+	if s.more != nil && s.more.apart {
+		return s.more.finding.Seen
+	}
+	return s.set
+}
+
 func (s *said) finding() mailrec.Finding {
 	var f mailrec.Finding
 	if s.more != nil {
 		f = s.more.finding
 	}
-	f.Meaning, f.Seen = s.meaning, s.seen
+	f.Meaning, f.Seen = s.meaning, s.seen()
 	return f
 }
 
@@ -194,18 +204,20 @@ func plain(f mailrec.Finding) bool {
 		f.Impact == mailrec.None && f.Relation == mailrec.Identical
 }
 
-// saying gives what is to be remembered of an answer.
-func saying(h *Heard, m Mark) *said {
+// saying gives what is to be remembered of an answer. If it is the baseline, they share their bytes.
+func saying(h *Heard, m Mark, baseline rrset.Set) *said {
 	s := &said{
 		outcome: h.Outcome, stand: h.Stand, voted: h.Said, bogus: h.Bogus, announced: h.Announced, echo: h.Echo,
-		mark: markNumber(m), meaning: h.Finding.Meaning, set: h.Set, seen: h.Finding.Seen,
+		mark: markNumber(m), meaning: h.Finding.Meaning, set: h.Set,
 	}
-	if s.seen.Equal(s.set) {
-		s.seen = s.set
+	if s.set.Equal(baseline) {
+		s.set = baseline
 	}
-	if len(h.Chain) > 0 || len(h.EDE) > 0 || h.Detail != "" || !plain(h.Finding) {
-		s.more = &saidMore{h.Chain, h.EDE, h.Detail, h.Finding}
-		s.more.finding.Seen, s.more.finding.Meaning = rrset.Set{}, rrset.Hash{}
+	if apart := !h.Finding.Seen.Equal(h.Set); apart || len(h.Chain) > 0 || len(h.EDE) > 0 || h.Detail != "" || !plain(h.Finding) {
+		s.more = &saidMore{h.Chain, h.EDE, h.Detail, apart, h.Finding}
+		if s.more.finding.Meaning = (rrset.Hash{}); !apart {
+			s.more.finding.Seen = rrset.Set{}
+		}
 	}
 	return s
 }
@@ -214,7 +226,7 @@ func saying(h *Heard, m Mark) *said {
 func (s *said) says(h *Heard, m Mark) bool {
 	return s.outcome == h.Outcome && s.stand == h.Stand && s.voted == h.Said && s.bogus == h.Bogus &&
 		s.announced == h.Announced && s.echo == h.Echo && marks[s.mark] == m && s.meaning == h.Finding.Meaning &&
-		s.set.Equal(h.Set) && s.seen.Equal(h.Finding.Seen) && s.more.says(h)
+		s.set.Equal(h.Set) && s.seen().Equal(h.Finding.Seen) && s.more.says(h)
 }
 
 func (s *saidMore) says(h *Heard) bool {
@@ -229,7 +241,7 @@ func (s *saidMore) says(h *Heard) bool {
 
 // isKept says whether the words are those that an interval has.
 func (s *said) isKept(iv *Interval) bool {
-	return s.outcome == iv.Outcome && marks[s.mark] == iv.Mark && s.seen.Equal(iv.Set)
+	return s.outcome == iv.Outcome && marks[s.mark] == iv.Mark && s.seen().Equal(iv.Set)
 }
 
 // keeps says whether the last thing that history has of a source is what an interval says, and whether it has anything.
@@ -370,7 +382,7 @@ func (v *voices) utter(before *voices, s Subject, h *Heard) uint16 {
 		}
 	}
 	if known == nil {
-		known = saying(h, m)
+		known = saying(h, m, s.Baseline)
 	}
 	return v.add(word{p, known, h.AA, h.AD})
 }
@@ -381,7 +393,7 @@ func (v *voices) carry(before *voices, number uint16) uint16 {
 		return 0
 	}
 	had := before.words[number-1]
-	iv := Interval{Outcome: had.said.outcome, Set: had.said.seen, Mark: marks[had.said.mark]}
+	iv := Interval{Outcome: had.said.outcome, Set: had.said.seen(), Mark: marks[had.said.mark]}
 	return v.keep(&iv, had.said)
 }
 
@@ -393,7 +405,7 @@ func (v *voices) keep(iv *Interval, known *said) uint16 {
 		}
 	}
 	if known == nil {
-		known = &said{outcome: iv.Outcome, seen: iv.Set, mark: markNumber(iv.Mark)}
+		known = &said{outcome: iv.Outcome, set: iv.Set, mark: markNumber(iv.Mark)}
 	}
 	return v.add(word{said: known})
 }

@@ -271,7 +271,7 @@ func drawRound(rt *rapid.T, s Subject, at time.Time) []Heard {
 func TestHistoryGetsWhatIsNewAndNothingElse(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := spfSubject(t)
-		e, model := &Engine{}, &remembered{last: map[string]Interval{}}
+		e, model := &Engine{states: newStateTable(States{})}, &remembered{last: map[string]Interval{}}
 		at := time.UnixMilli(1_800_000_000_000)
 		for range rapid.IntRange(1, 12).Draw(rt, "sweeps") {
 			state := RecordState{ID: s.ID(), State: judge.State{Phase: judge.Verified, Verdict: judge.Holding}}
@@ -298,7 +298,7 @@ func TestHistoryGetsWhatIsNewAndNothingElse(t *testing.T) {
 				rt.Fatalf("votes (-want +got):\n%s", diff)
 			}
 			if rapid.IntRange(0, 6).Draw(rt, "restart") == 0 {
-				e = &Engine{}
+				e = &Engine{states: newStateTable(States{})}
 				if err := e.recall(model.restart()); err != nil {
 					rt.Fatal(err)
 				}

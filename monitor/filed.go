@@ -1,0 +1,211 @@
+package monitor
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"weak"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/rrset"
+)
+
+// filed is a state as it is kept: nine of ten records are well and always were, and of those there is so little to say
+// that it fits in a tenth of a RecordState. It is immutable.
+type filed struct {
+	// record gives key, name and expectation: the registry's own, where they are the same.
+	record *Record
+	// full is the state of a record of which there is more to say; nil else, and then the rest is the state.
+	full     *RecordState
+	baseline [][]byte
+	// place is where the record lives; nil if it is not known. finding is but for what is the same for all good records;
+	// nil if it has nothing else.
+	place   *place
+	finding *mailrec.Finding
+	// In nanoseconds since 1970; 0 is no time.
+	since, registered, verifiedAt int64
+
+	oldTTL     uint32
+	typ        rrset.Type
+	phase      judge.Phase
+	verdict    judge.Verdict
+	stage      judge.Stage
+	affordable bool
+}
+
+// place is a zone and its servers, shared by the records that live there.
+type place struct {
+	zone    rrset.Name
+	servers []rrset.Name
+}
+
+// filing is what the states share: each content once, as long as somebody has it. The zero value is empty; it may be
+// used concurrently.
+type filing struct {
+	places   interned[place]
+	findings interned[mailrec.Finding]
+}
+
+// file gives a state in the form in which it is kept. Record, which may be nil, is the registry's.
+func (f *filing) file(s *RecordState, record *Record) filed {
+	if record == nil || record.Key != s.ID.Key || record.Name != s.Name || !sameExpectation(record.Expectation, s.Expectation) {
+		record = &Record{Key: s.ID.Key, Name: s.Name, Expectation: s.Expectation}
+	}
+	if !s.brief() {
+		return filed{record: record, full: s}
+	}
+	out := filed{
+		record: record, baseline: s.Baseline.Data, typ: s.Baseline.Type,
+		since: nanos(s.Since), registered: nanos(s.Registered), verifiedAt: nanos(s.VerifiedAt),
+		oldTTL: s.OldTTL, phase: s.Phase, verdict: s.Verdict, stage: s.Stage, affordable: s.Affordable,
+	}
+	if s.Zone != "" || len(s.Servers) > 0 {
+		out.place = f.place(s.Zone, s.Servers)
+	}
+	if !plain(s.Finding) {
+		out.finding = f.finding(s.Finding)
+	}
+	return out
+}
+
+// brief says whether there is nothing to say of the state but what filed has.
+func (s *RecordState) brief() bool {
+	past := s.Past.Until.IsZero() && s.Past.WrongTTL == 0 && len(s.Past.Wrong) == 0 && len(s.Past.Sources) == 0
+	well := s.Meaning == (rrset.Hash{}) && !s.FromAuthority && s.Suspicion == (judge.Suspicion{}) && s.Turns == (judge.Turns{}) &&
+		s.Flapping == (judge.Flapping{}) && s.BlindSince.IsZero()
+	quiet := s.Change == nil && s.Incident == nil && s.Inherited == "" && s.Deadline.IsZero() && s.LastDeadline.IsZero()
+	// What a good record means is worked out anew from each answer, and not kept on disk either.
+	meant := s.Finding.Meaning == (rrset.Hash{}) || s.Phase == judge.Verified && s.Verdict == judge.Holding
+	return well && quiet && past && meant && len(s.Finding.Changes) == 0 && s.Finding.Seen.Type == 0 && s.Finding.Seen.Empty() &&
+		s.Seen.Type == 0 && s.Seen.Empty()
+}
+
+// state gives the state of a domain's record. It is the caller's own if it was not kept as a whole.
+func (f *filed) state(domain rrset.Name) *RecordState {
+	if f.full != nil {
+		return f.full
+	}
+	s := &RecordState{
+		ID: RecordID{domain, f.record.Key}, Name: f.record.Name, Expectation: f.record.Expectation,
+		Baseline: rrset.Set{Type: f.typ, Data: f.baseline}, OldTTL: f.oldTTL, Affordable: f.affordable,
+	}
+	s.Phase, s.Verdict, s.Stage = f.phase, f.verdict, f.stage
+	s.Since, s.Registered, s.VerifiedAt = fromNanos(f.since), fromNanos(f.registered), fromNanos(f.verifiedAt)
+	if f.place != nil {
+		s.Zone, s.Servers = f.place.zone, f.place.servers
+	}
+	if f.finding != nil {
+		s.Finding = *f.finding
+	}
+	return s
+}
+
+// is says whether a state is the one that is filed, and not one that was.
+func (f *filed) is(s *RecordState) bool {
+	if f.full != nil {
+		return f.full == s
+	}
+	return s != nil && !f.state(s.ID.Domain).differs(s) && sameExpectation(f.record.Expectation, s.Expectation)
+}
+
+// unsettled is RecordState.Unsettled.
+func (f *filed) unsettled() bool {
+	if f.full != nil {
+		return f.full.Unsettled()
+	}
+	return f.phase != judge.Verified || f.verdict != judge.Holding
+}
+
+// position gives phase and verdict.
+func (f *filed) position() (judge.Phase, judge.Verdict) {
+	if f.full != nil {
+		return f.full.Phase, f.full.Verdict
+	}
+	return f.phase, f.verdict
+}
+
+func (f *filed) blind() bool { return f.full != nil && !f.full.BlindSince.IsZero() }
+
+// under gives the filed state with the registry's record in place of its own, if that says the same.
+func (f *filed) under(r *Record) filed {
+	next := *f
+	if f.record != r && f.record.Key == r.Key && f.record.Name == r.Name && sameExpectation(f.record.Expectation, r.Expectation) {
+		next.record = r
+	}
+	return next
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
+}
+
+func (f *filing) place(zone rrset.Name, servers []rrset.Name) *place {
+	var key strings.Builder
+	key.WriteString(string(zone))
+	for _, s := range servers {
+		key.WriteByte(0)
+		key.WriteString(string(s))
+	}
+	return f.places.get(key.String(), func(p *place) bool { return p.zone == zone && slices.Equal(p.servers, servers) },
+		func() *place { return &place{zone, servers} })
+}
+
+func (f *filing) finding(x mailrec.Finding) *mailrec.Finding {
+	x.Meaning = rrset.Hash{}
+	key := strings.Join(append([]string{x.Reason, x.Rule}, x.Notes...), "\x00")
+	return f.findings.get(key, func(o *mailrec.Finding) bool {
+		return o.Class == x.Class && o.Impact == x.Impact && o.Relation == x.Relation && o.Reason == x.Reason && o.Rule == x.Rule &&
+			slices.Equal(o.Notes, x.Notes)
+	}, func() *mailrec.Finding { return &x })
+}
+
+// interned keeps values once, as long as somebody has them. The zero value is empty; it may be used concurrently.
+type interned[T any] struct {
+	mu    sync.Mutex
+	known map[string]weak.Pointer[T]
+	// tidyAt is how many there may be until those that nobody has any more are dropped.
+	tidyAt int
+}
+
+// minInterned is below how many values nothing is tidied up.
+const minInterned = 64
+
+// get gives the value with that key if it is the same, or makes it.
+func (n *interned[T]) get(key string, same func(*T) bool, fresh func() *T) *T {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if had := n.known[key].Value(); had != nil && same(had) {
+		return had
+	}
+	if n.known == nil {
+		n.known = map[string]weak.Pointer[T]{}
+	}
+	made := fresh()
+	n.known[key] = weak.Make(made)
+	n.tidy()
+	return made
+}
+
+func (n *interned[T]) tidy() {
+	if len(n.known) < max(n.tidyAt, minInterned) {
+		return
+	}
+	for key, w := range n.known {
+		if w.Value() == nil {
+			delete(n.known, key)
+		}
+	}
+	n.tidyAt = 2 * len(n.known)
+}

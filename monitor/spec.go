@@ -68,10 +68,41 @@ func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
 	if len(records) == 0 {
 		return nil, fieldErr("expect", errors.New("nothing to watch: name a service, or list the records to expect"))
 	}
+	d.Records = make([]Record, 0, len(records))
 	for _, key := range sortedKeys(records) {
 		d.Records = append(d.Records, records[key])
 	}
+	d.shareStrings()
 	return d, nil
+}
+
+// shareStrings lets what a domain says several times, such as a key in its parameters, its expectation and what is to
+// be published, be in memory once: a fleet has a hundred thousand domains.
+func (d *Domain) shareStrings() {
+	known := []string{string(d.Name)}
+	for _, name := range sortedKeys(d.Spec.Params) {
+		known = append(known, d.Spec.Params[name])
+	}
+	share := func(s string) string {
+		if i := slices.Index(known, s); i >= 0 {
+			return known[i]
+		}
+		known = append(known, s)
+		return s
+	}
+	d.Spec.Domain = share(d.Spec.Domain)
+	for i := range d.Records {
+		r := &d.Records[i]
+		r.Name = rrset.Name(share(string(r.Name)))
+		r.Want = slices.Clone(r.Want)
+		for k := range r.Want {
+			r.Want[k] = share(r.Want[k])
+		}
+		for k := range r.Publish {
+			p := &r.Publish[k]
+			p.Name, p.Value = rrset.Name(share(string(p.Name))), share(p.Value)
+		}
+	}
 }
 
 func (s Spec) presetRecords(name rrset.Name, presets preset.Set) (map[string]Record, error) {

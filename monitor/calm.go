@@ -122,7 +122,7 @@ func (v *voices) inHistory(k int) bool {
 		return false
 	}
 	kept := v.words[x.kept-1].said
-	return kept == s || kept.outcome == s.outcome && kept.mark == s.mark && kept.seen.Equal(s.seen)
+	return kept == s || kept.outcome == s.outcome && kept.mark == s.mark && kept.seen().Equal(s.seen())
 }
 
 // are says whether the voices are those of exactly these sources, heard in this order.

@@ -23,6 +23,7 @@ import (
 	"maildrift/configs"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -150,7 +151,7 @@ func (f *fleetOf) sweep(tb testing.TB, e *Engine, resolvers []*resolve.Source) {
 	for i, d := range f.domains {
 		for _, r := range d.Records {
 			s := Subject{Domain: d, Record: r}.as(e.states.get(RecordID{d.Name, r.Key}))
-			judged := hear(s, resolve.Observation{
+			judged := hear(&s, resolve.Observation{
 				Question: s.question(), Set: published(tb, r), Print: resolve.Print(i + 1), At: at, TTL: 300, Latency: 12 * time.Millisecond,
 			})
 			judged.Said = judged.Stand
@@ -159,7 +160,7 @@ func (f *fleetOf) sweep(tb testing.TB, e *Engine, resolvers []*resolve.Source) {
 				judged.Source, judged.AA = source, source.Role == resolve.Authoritative
 				heard = append(heard, judged)
 			}
-			e.heard.hear(s.ID(), s, heard)
+			e.heard.hear(s.ID(), s, heard, pace.Authority{})
 		}
 	}
 }

@@ -211,11 +211,7 @@ func (e *Engine) estimate(settings *Settings, group Group, domains []*Domain, no
 	states := e.Snapshot().States
 	for _, d := range domains {
 		questions += d.questions()
-		for _, s := range states.Of(d.Name) {
-			if s.OldTTL > 0 {
-				load.TTLs[s.OldTTL]++
-			}
-		}
+		states.countTTLs(d.Name, load.TTLs)
 	}
 	parties := map[resolve.Operator]*pace.Party{}
 	for _, source := range group.Resolvers {

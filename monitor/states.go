@@ -87,6 +87,23 @@ func (s States) Unsettled() iter.Seq[*RecordState] {
 	}
 }
 
+// countTTLs counts the TTLs of a domain's good records, where they are known.
+func (s States) countTTLs(domain rrset.Name, into map[uint32]int) {
+	if s.domains == nil {
+		return
+	}
+	list, _ := s.domains.get(domain)
+	for i := range list {
+		ttl := list[i].oldTTL
+		if full := list[i].full; full != nil {
+			ttl = full.OldTTL
+		}
+		if ttl > 0 {
+			into[ttl]++
+		}
+	}
+}
+
 // Counts gives the numbers, which are kept.
 func (s States) Counts() Counts { return s.counts }
 

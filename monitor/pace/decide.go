@@ -112,7 +112,8 @@ func (d Decision) String() string {
 //
 // For the same memory and authority a later Now or Next never turns "ask" into "stands", but for an answer from the future.
 func (s Sweep) Decide(r Record, m Memory) Decision {
-	longest := m.at().Add(Longest)
+	now, heard := s.Now.Unix(), int64(m.heard)
+	longest := heard + int64(Longest/time.Second)
 	switch {
 	case s.Policy != TTL:
 		return ask(EverySweep)
@@ -120,20 +121,16 @@ func (s Sweep) Decide(r Record, m Memory) Decision {
 		return ask(Unsettled)
 	case !r.Authority.Same():
 		return ask(Unknown)
-	case m == Memory{} || s.Now.Before(m.at()):
+	case m == Memory{} || now < heard:
 		return ask(NoAnswer)
-	case m.at().Before(r.Authority.Settled()):
+	case heard < r.Authority.settled():
 		return ask(Changed)
-	case !s.Now.Before(m.Ends()):
+	case now >= m.ends():
 		return ask(Ended)
-	case s.Next.After(longest) || s.Now.After(longest):
+	case max(roundedUp(s.Next), roundedUp(s.Now)) > longest:
 		return ask(LongAgo)
 	}
-	until := m.Ends()
-	if until.After(longest) {
-		until = longest
-	}
-	return Decision{Why: Stands, Until: until}
+	return Decision{Why: Stands, Until: time.Unix(min(m.ends(), longest), 0)}
 }
 
 func ask(why Reason) Decision { return Decision{Ask: true, Why: why} }

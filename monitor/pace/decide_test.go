@@ -8,7 +8,7 @@ import (
 
 func TestDecide(t *testing.T) {
 	noon := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) time.Time { return noon.Add(d) }
+	at := noon.Add
 	steady := Authority{}.Hear(at(-24*time.Hour), 1, 3600)
 	holds := Record{Settled: true, Authority: steady}
 	with := func(a Authority) Record { return Record{Settled: true, Authority: a} }
@@ -105,5 +105,20 @@ func TestNames(t *testing.T) {
 	}
 	if err := new(Reason).UnmarshalText(nil); err == nil {
 		t.Error("no reason is no error")
+	}
+}
+
+// BenchmarkDecide is what sparing a question costs.
+func BenchmarkDecide(b *testing.B) {
+	noon := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	s := Sweep{Policy: TTL, Now: noon, Next: noon.Add(15 * time.Minute)}
+	r := Record{Settled: true, Authority: Authority{}.Hear(noon.Add(-24*time.Hour), 1, 3600)}
+	m := Heard(noon.Add(-30*time.Minute), 3600)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Authority = r.Authority.Hear(noon, 1, 3600)
+		if s.Decide(r, m).Ask {
+			b.Fatal("asked")
+		}
 	}
 }

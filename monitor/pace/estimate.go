@@ -171,11 +171,10 @@ func (e Estimate) Reason() string {
 // Period gives how many sweeps after an answer with a TTL of so many seconds the resolver is asked again on the average, if nothing
 // changes.
 func Period(interval time.Duration, ttl uint32) int {
-	m := Heard(time.Unix(1, 0), ttl)
-	if m == (Memory{}) || interval <= 0 {
+	if interval <= 0 || Heard(time.Unix(1, 0), ttl) == (Memory{}) {
 		return 1
 	}
-	sweeps, most := int((m.Ends().Sub(m.at())+interval-1)/interval), max(1, int(Longest/interval))
+	sweeps, most := int((time.Duration(ttl-1)*time.Second+interval-1)/interval), max(1, int(Longest/interval))
 	// Who is asked after Longest answers with what is left of the TTL.
 	times := (sweeps + most - 1) / most
 	return max(1, sweeps/times)

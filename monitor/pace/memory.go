@@ -42,10 +42,10 @@ func (m Memory) Ends() time.Time {
 	if m == (Memory{}) {
 		return time.Time{}
 	}
-	return m.at().Add(time.Duration(m.ttl-1) * time.Second)
+	return time.Unix(m.ends(), 0)
 }
 
-func (m Memory) at() time.Time { return time.Unix(int64(m.heard), 0) }
+func (m Memory) ends() int64 { return int64(m.heard) + int64(m.ttl) - 1 }
 
 // Authority is what sweep after sweep heard of one record from the servers of its zone: since when they have said the same.
 // The zero Authority has said nothing yet.
@@ -61,10 +61,7 @@ type Authority struct {
 // makes it so: the content, the RCODE, which servers they are, and the zone's SOA serial if it is known, but no TTLs. The TTL is the
 // longest that they gave, in seconds.
 func (a Authority) Hear(at time.Time, said uint64, ttl uint32) Authority {
-	now := at.Unix()
-	if at.Nanosecond() > 0 {
-		now++
-	}
+	now := roundedUp(at)
 	if now <= 0 || now > math.MaxUint32 {
 		return a.Silent()
 	}
@@ -74,7 +71,7 @@ func (a Authority) Hear(at time.Time, said uint64, ttl uint32) Authority {
 	switch {
 	case a.since == 0 || a.said != said:
 		return Authority{said, uint32(now), max(a.ttl, ttl)}
-	case at.Before(a.Settled()):
+	case at.Unix() < a.settled():
 		return Authority{said, a.since, max(a.ttl, ttl)}
 	}
 	// What caches have now they have from after the change, with no longer a TTL than before or than now.
@@ -95,5 +92,18 @@ func (a Authority) Settled() time.Time {
 	if a.since == 0 {
 		return time.Time{}
 	}
-	return time.Unix(int64(a.since), 0).Add(min(max(time.Duration(a.ttl)*time.Second, leastKept), Longest))
+	return time.Unix(a.settled(), 0)
+}
+
+func (a Authority) settled() int64 {
+	kept := min(max(int64(a.ttl), int64(leastKept/time.Second)), int64(Longest/time.Second))
+	return int64(a.since) + kept
+}
+
+// roundedUp gives a moment in seconds since 1970.
+func roundedUp(at time.Time) int64 {
+	if at.Nanosecond() > 0 {
+		return at.Unix() + 1
+	}
+	return at.Unix()
 }

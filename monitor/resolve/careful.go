@@ -110,7 +110,7 @@ func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort,
 			return finish(o, began)
 		}
 	}
-	if err == nil && m.IsEdns0() != nil && l.refusesEDNS(reply, time.Now()) {
+	if err == nil && m.IsEdns0() != nil && l.refusesEDNS(reply.Msg, time.Now()) {
 		m = newQuery(q, false)
 		reply, err = c.exchange(ctx, l, &o, m)
 	}
@@ -120,9 +120,32 @@ func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort,
 	case reply.Truncated:
 		o.Outcome, o.Detail = Truncated, "truncated even over TCP"
 	default:
-		interpret(&o, reply)
+		interpret(&o, reply.Msg)
+		c.recognise(&o, q, reply.wire)
 	}
 	return finish(o, began)
+}
+
+// recognise gives an observation the print by which the same answer is known again, and if it is the one that is known
+// leaves it at that.
+func (c *Client) recognise(o *Observation, q Query, wire []byte) {
+	s := skimmer{seed: c.seed}
+	seen, known := s.skim(wire, q.Question, q.Source.Role == Recursive)
+	if !known || !seen.stands(o) {
+		return
+	}
+	if o.Print = seen.print; o.Print == q.Known {
+		*o = Observation{
+			Source: o.Source, Question: o.Question, Print: o.Print, Same: true, TTL: o.TTL,
+			Server: o.Server, Transport: o.Transport, Mismatches: o.Mismatches,
+		}
+	}
+}
+
+// message is a message, read and as it came.
+type message struct {
+	*dns.Msg
+	wire []byte
 }
 
 func finish(o Observation, began time.Time) Observation {
@@ -144,14 +167,14 @@ func newQuery(q Query, edns bool) *dns.Msg {
 var errMismatch = errors.New("only replies to other questions came")
 
 // exchange sends a message over o.Transport and gives the reply that matches.
-func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.Msg) (*dns.Msg, error) {
+func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.Msg) (message, error) {
 	if o.Transport == DoH {
 		m = m.Copy()
 		m.Id = 0 // RFC 8484 section 4.1
 	}
 	wire, err := m.Pack()
 	if err != nil {
-		return nil, fmt.Errorf("pack: %w", err)
+		return message{}, fmt.Errorf("pack: %w", err)
 	}
 	switch o.Transport {
 	case UDP:
@@ -163,11 +186,11 @@ func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.M
 	return c.exchangeStream(ctx, l, o, m, wire)
 }
 
-func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wire []byte) (*dns.Msg, error) {
+func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wire []byte) (message, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "udp", o.Server.String())
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	defer conn.Close()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -176,7 +199,7 @@ func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wi
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if _, err := conn.Write(wire); err != nil {
-		return nil, err
+		return message{}, err
 	}
 	pooled, _ := c.longest.Get().(*[]byte)
 	defer c.longest.Put(pooled)
@@ -184,7 +207,7 @@ func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wi
 	for {
 		n, err := conn.Read(buf)
 		if err != nil {
-			return nil, err
+			return message{}, err
 		}
 		reply, err := parseReply(m, bytes.Clone(buf[:n]))
 		if err == nil {
@@ -192,7 +215,7 @@ func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wi
 		}
 		var bad *unreadable
 		if errors.As(err, &bad) && n >= 2 && binary.BigEndian.Uint16(buf) == m.Id {
-			return nil, err
+			return message{}, err
 		}
 		o.Mismatches++
 	}
@@ -204,15 +227,15 @@ type unreadable struct{ err error }
 func (u *unreadable) Error() string { return "the reply does not parse: " + u.err.Error() }
 
 // parseReply reads a message as the reply to a query.
-func parseReply(m *dns.Msg, wire []byte) (*dns.Msg, error) {
+func parseReply(m *dns.Msg, wire []byte) (message, error) {
 	reply, err := parse(wire)
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	if !matches(m, reply) {
-		return nil, errMismatch
+		return message{}, errMismatch
 	}
-	return reply, nil
+	return message{reply, wire}, nil
 }
 
 // parse reads a message.
@@ -230,24 +253,24 @@ func parse(wire []byte) (*dns.Msg, error) {
 	return reply, nil
 }
 
-func (c *Client) exchangeHTTP(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte) (*dns.Msg, error) {
+func (c *Client) exchangeHTTP(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte) (message, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Source.URL, bytes.NewReader(wire))
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	req.Header.Set("Content-Type", "application/dns-message")
 	req.Header.Set("Accept", "application/dns-message")
 	resp, err := l.http.Do(req)
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("HTTP status %s", resp.Status)
+		return message{}, fmt.Errorf("HTTP status %s", resp.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 65536))
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	return parseReply(m, body)
 }

@@ -628,7 +628,8 @@ func FuzzReply(f *testing.F) {
 		f.Add(pack(f, m), true)
 	}
 	f.Fuzz(func(t *testing.T, wire []byte, recursive bool) {
-		reply, err := parseReply(q, wire)
+		message, err := parseReply(q, wire)
+		reply := message.Msg
 		if err != nil || reply.Truncated {
 			return
 		}

@@ -2,6 +2,8 @@ package resolve
 
 import (
 	"context"
+	"hash/crc32"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -46,11 +48,26 @@ const maxServers = 26
 type Delegations struct {
 	client    *Client
 	o         DelegationOptions
-	mu        sync.Mutex
 	resolvers []*Source
-	zones     map[rrset.Name]Zone
-	expires   map[rrset.Name]time.Time
+
+	mu sync.Mutex
+	// zones are those that were found, none the names that are no zones, each until when that is believed.
+	zones map[rrset.Name]cut
+	none  map[rrset.Name]time.Time
+	// sources are the zones' servers by ID: those of many zones are the same.
+	sources map[string]*Source
+	// tidyAt is from how many entries on those that are not believed any more are dropped.
+	tidyAt int
 }
+
+// cut is a zone that was found.
+type cut struct {
+	Zone
+	until time.Time
+}
+
+// minCuts is below how many entries nothing is tidied up.
+const minCuts = 1024
 
 // NewDelegations makes a Delegations that begins at the resolvers.
 func NewDelegations(client *Client, resolvers []*Source, o DelegationOptions) *Delegations {
@@ -60,7 +77,10 @@ func NewDelegations(client *Client, resolvers []*Source, o DelegationOptions) *D
 	if o.Keep <= 0 {
 		o.Keep = time.Hour
 	}
-	return &Delegations{client: client, o: o, resolvers: resolvers, zones: map[rrset.Name]Zone{}, expires: map[rrset.Name]time.Time{}}
+	return &Delegations{
+		client: client, o: o, resolvers: resolvers, tidyAt: minCuts,
+		zones: map[rrset.Name]cut{}, none: map[rrset.Name]time.Time{}, sources: map[string]*Source{},
+	}
 }
 
 // Forget makes the next Find for name look its zones up anew, but for the
@@ -70,20 +90,29 @@ func (d *Delegations) Forget(name rrset.Name) {
 	defer d.mu.Unlock()
 	for n := name; n.Labels() > 1; n = n.Parent() {
 		delete(d.zones, n)
+		delete(d.none, n)
 	}
 }
 
 // Find gives the zone of each name.
 func (d *Delegations) Find(ctx context.Context, names []rrset.Name) map[rrset.Name]Zone {
-	out := map[rrset.Name]Zone{}
+	out := make(map[rrset.Name]Zone, len(names))
+	var open []rrset.Name
+	for _, n := range names {
+		if z, ok := d.known(n); ok {
+			out[n] = z
+		} else {
+			open = append(open, n)
+		}
+	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	gate := make(chan struct{}, 32)
 	// Names are found one apex at a time first, so that names of a zone share its cut.
-	slices.SortFunc(names, func(a, b rrset.Name) int { return a.Labels() - b.Labels() })
-	for _, n := range names {
+	slices.SortFunc(open, func(a, b rrset.Name) int { return a.Labels() - b.Labels() })
+	for _, n := range open {
+		gate <- struct{}{}
 		wg.Go(func() {
-			gate <- struct{}{}
 			defer func() { <-gate }()
 			z := d.find(ctx, n)
 			mu.Lock()
@@ -95,23 +124,71 @@ func (d *Delegations) Find(ctx context.Context, names []rrset.Name) map[rrset.Na
 	return out
 }
 
+// known gives the zone of a name if all that leads to it is remembered.
+func (d *Delegations) known(name rrset.Name) (Zone, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	top := strings.LastIndexByte(string(name), '.') + 1
+	zone, ok := d.zones[name[top:]]
+	if !ok || len(zone.Servers) == 0 || now.After(zone.until) {
+		return Zone{}, false
+	}
+	for at := top; at > 0; {
+		at = strings.LastIndexByte(string(name[:at-1]), '.') + 1
+		below, found := d.zones[name[at:]]
+		switch {
+		case found && !now.After(below.until):
+			if len(below.Servers) > 0 {
+				zone = below
+			}
+		case now.After(d.none[name[at:]]):
+			return Zone{}, false
+		}
+	}
+	return zone.Zone, true
+}
+
+// cached gives what is remembered of a name: a zone, or one without servers if it is none.
 func (d *Delegations) cached(n rrset.Name) (Zone, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	z, ok := d.zones[n]
-	if ok && time.Now().After(d.expires[n]) {
-		return Zone{}, false
+	now := time.Now()
+	if z, ok := d.zones[n]; ok && !now.After(z.until) {
+		return z.Zone, true
 	}
-	return z, ok
+	return Zone{Apex: n}, !now.After(d.none[n])
 }
 
 func (d *Delegations) keep(z Zone, ttl uint32) Zone {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	z.Found = time.Now()
-	d.zones[z.Apex] = z
-	d.expires[z.Apex] = z.Found.Add(max(min(d.o.Keep, time.Duration(ttl)*time.Second), time.Second))
+	until := z.Found.Add(max(min(d.o.Keep, time.Duration(ttl)*time.Second), time.Second))
+	if len(z.Servers) == 0 {
+		d.none[z.Apex] = until
+	} else {
+		d.zones[z.Apex] = cut{z, until}
+	}
+	d.tidy(z.Found)
 	return z
+}
+
+// tidy drops what is not believed any more, once there is much. The caller holds mu.
+func (d *Delegations) tidy(now time.Time) {
+	if len(d.zones)+len(d.none) < d.tidyAt {
+		return
+	}
+	maps.DeleteFunc(d.none, func(_ rrset.Name, until time.Time) bool { return now.After(until) })
+	maps.DeleteFunc(d.zones, func(_ rrset.Name, c cut) bool { return now.After(c.until) })
+	used := map[*Source]bool{}
+	for _, c := range d.zones {
+		for _, s := range c.Servers {
+			used[s] = true
+		}
+	}
+	maps.DeleteFunc(d.sources, func(_ string, s *Source) bool { return !used[s] })
+	d.tidyAt = max(minCuts, 2*(len(d.zones)+len(d.none)))
 }
 
 // find goes down from the top-level domain of a name.
@@ -195,10 +272,23 @@ func (d *Delegations) serversOf(ctx context.Context, hosts []rrset.Name, glue ma
 			if !d.allowed(a) || len(out) == maxServers {
 				continue
 			}
-			out = append(out, &Source{ID: string(h) + "/" + a.String(), Role: Authoritative, Addrs: []netip.AddrPort{netip.AddrPortFrom(a, d.o.Port)}})
+			out = append(out, d.source(h, a))
 		}
 	}
 	return out
+}
+
+// source gives a host's source at an address, the same one each time.
+func (d *Delegations) source(host rrset.Name, a netip.Addr) *Source {
+	id := string(host) + "/" + a.String()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, ok := d.sources[id]
+	if !ok {
+		s = &Source{ID: id, Role: Authoritative, Addrs: []netip.AddrPort{netip.AddrPortFrom(a, d.o.Port)}}
+		d.sources[id] = s
+	}
+	return s
 }
 
 func (d *Delegations) allowed(a netip.Addr) bool {
@@ -208,9 +298,11 @@ func (d *Delegations) allowed(a netip.Addr) bool {
 	return d.o.AllowPrivate || IsPublic(a)
 }
 
-// descend asks a zone's servers whether there is a cut at a name. Told is false if none of them says.
+// descend asks a zone's servers whether there is a cut at a name, beginning with another one for each name: those of a
+// top-level domain have many to answer. Told is false if none of them says.
 func (d *Delegations) descend(ctx context.Context, zone Zone, cut rrset.Name) (below Zone, found, told bool) {
-	for _, s := range zone.Servers {
+	first := int(crc32.ChecksumIEEE([]byte(cut)) % uint32(len(zone.Servers)))
+	for _, s := range slices.Concat(zone.Servers[first:], zone.Servers[:first]) {
 		reply := d.client.raw(ctx, s, Question{cut, rrset.NS})
 		if reply == nil {
 			continue
@@ -288,5 +380,5 @@ func (c *Client) raw(ctx context.Context, s *Source, q Question) *dns.Msg {
 	if err != nil || reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
 		return nil
 	}
-	return reply
+	return reply.Msg
 }

@@ -437,3 +437,22 @@ func BenchmarkAsk(b *testing.B) {
 		c.Ask(context.Background(), qs[:min(len(qs), b.N-done)], func(Observation) {})
 	}
 }
+
+// TestWhatIsAskedWithCareIsRecognisedToo: over any transport, an answer that was heard over another.
+func TestWhatIsAskedWithCareIsRecognisedToo(t *testing.T) {
+	s := serve(t, &script{
+		udp: func(q *dns.Msg, reply func([]byte)) { reply(pack(t, answerTo(t, q, good))) },
+		tcp: func(q *dns.Msg, conn net.Conn) { overTCP(t, conn, answerTo(t, q, good)) },
+	})
+	c, src := patientClient(t), s.source(Recursive)
+	first := ask(t, c, Query{Source: src, Question: shopTXT, Fresh: true})
+	if first.Transport != TCP || first.Print == 0 || first.Same {
+		t.Fatalf("%+v", first)
+	}
+	if o := ask(t, c, Query{Source: src, Question: shopTXT, Known: first.Print}); !o.Same || o.Transport != UDP {
+		t.Errorf("over UDP: %+v", o)
+	}
+	if o := ask(t, c, Query{Source: src, Question: shopTXT, Known: first.Print, Fresh: true}); !o.Same || o.TTL != 300 {
+		t.Errorf("over TCP again: %+v", o)
+	}
+}

@@ -37,18 +37,18 @@ type stream struct {
 }
 
 // exchangeStream sends a message over a connection that is open already, or a new one, and gives the reply to it.
-func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte) (*dns.Msg, error) {
+func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte) (message, error) {
 	for {
 		s, reused, err := l.stream(ctx, o)
 		if err != nil {
-			return nil, err
+			return message{}, err
 		}
 		reply, err := s.exchange(ctx, wire)
 		if err != nil && reused && ctx.Err() == nil {
 			continue // it was closed under us, as servers do with connections that are idle
 		}
 		if err != nil {
-			return nil, err
+			return message{}, err
 		}
 		return parseReply(m, reply)
 	}

@@ -78,9 +78,28 @@ func (p Past) seeing(heard []Heard) Past {
 	return p
 }
 
+// ending is when a resolver's answer ends, and whether it had the record.
+type ending struct {
+	source      string
+	good, wrong bool
+	at          time.Time
+}
+
+// endings gives those of resolvers' answers.
+func endings(heard []Heard) []ending {
+	var out []ending
+	for i := range heard {
+		h := &heard[i]
+		if h.Source.Role == resolve.Recursive && (h.Stand == judge.Good || h.wrong()) {
+			out = append(out, ending{h.Source.ID, h.Stand == judge.Good, h.wrong(), h.ends()})
+		}
+	}
+	return out
+}
+
 // turned gives what caches may hold after the verdict changed between good and lost: the good record for as
 // long as its TTL was, or what was wrong.
-func (p Past) turned(standing judge.Verdict, goodTTL uint32, heard []Heard, now time.Time) Past {
+func (p Past) turned(standing judge.Verdict, goodTTL uint32, heard []ending, now time.Time) Past {
 	lost := standing.Lost()
 	ttl := p.WrongTTL
 	if lost {
@@ -90,15 +109,15 @@ func (p Past) turned(standing judge.Verdict, goodTTL uint32, heard []Heard, now 
 	if !lost {
 		next.Wrong, next.WrongTTL = p.Wrong, p.WrongTTL
 	}
-	for _, h := range heard {
-		if h.Source.Role != resolve.Recursive || lost && h.Stand != judge.Good || !lost && !h.wrong() {
+	for _, e := range heard {
+		if lost && !e.good || !lost && !e.wrong {
 			continue
 		}
-		if ends := h.ends(); ends.After(next.Until) && ends.After(next.Sources[h.Source.ID]) {
+		if e.at.After(next.Until) && e.at.After(next.Sources[e.source]) {
 			if next.Sources == nil {
 				next.Sources = map[string]time.Time{}
 			}
-			next.Sources[h.Source.ID] = ends
+			next.Sources[e.source] = e.at
 		}
 	}
 	return next

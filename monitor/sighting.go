@@ -37,10 +37,14 @@ type sighting struct {
 
 // hear takes what a round found out, and keeps what the rounds before it did.
 func (j *job) hear(e Evidence, at time.Time) {
-	if !j.heardAt.IsZero() {
-		j.earlier = append(j.earlier, sighting{j.heardAt, j.evidence.Heard})
+	if j.rounds > 0 {
+		// It is asked again because something is going on, so failures count.
+		j.news.voices, j.news.job, j.news.closely = j.subject.voices, j, true
+		j.news.round(sighting{j.heardAt, j.evidence.Heard})
+		j.endings = append(j.endings, endings(j.evidence.held())...)
 	}
 	j.evidence, j.heardAt = e, at
+	j.rounds++
 }
 
 // markOf gives the mark of an answer about a subject.
@@ -71,20 +75,16 @@ func (i *Interval) same(o *Interval) bool {
 // answers count; while it is not, failures decide with them and are kept too, so that what was judged can be
 // judged again.
 func (e *Engine) newIntervals(j *job) []Interval {
-	k := keeping{voices: e.heard.about(j.state.ID), job: j, closely: j.closely()}
-	for _, s := range append(j.earlier, sighting{j.heardAt, j.evidence.Heard}) {
-		for _, h := range s.heard {
-			k.heard(s.at, h)
-		}
-		k.unasked(s)
-	}
+	k := j.news
+	k.voices, k.job, k.closely = e.heard.about(j.state.ID), j, j.closely()
+	k.round(sighting{j.heardAt, j.evidence.Heard})
 	return k.out
 }
 
 // closely says whether failures had a say in what became of the record: it is not settled, was asked more than once,
 // or somebody contradicts it.
 func (j *job) closely() bool {
-	return needsAttention(j.before) || needsAttention(&j.state) || len(j.earlier) > 0 || slices.ContainsFunc(j.evidence.Heard, Heard.wrong)
+	return needsAttention(j.before) || needsAttention(&j.state) || j.rounds > 1 || slices.ContainsFunc(j.evidence.Heard, Heard.wrong)
 }
 
 // keeping collects the answers of one job that are new. The job's domain is claimed.
@@ -93,6 +93,14 @@ type keeping struct {
 	job     *job
 	closely bool
 	out     []Interval
+}
+
+// round takes in what one round heard.
+func (k *keeping) round(s sighting) {
+	for _, h := range s.heard {
+		k.heard(s.at, h)
+	}
+	k.unasked(s)
 }
 
 func (k *keeping) heard(at time.Time, h Heard) {

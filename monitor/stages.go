@@ -20,9 +20,9 @@ import (
 const (
 	// stageDomains is how many domains a stage of a sweep has: what a sweep needs in memory is bounded by it, and what
 	// is found is told when its stage is over.
-	stageDomains = 1000
+	stageDomains = 500
 	// openStages is how many stages may go on side by side: one asks, the others wait to confirm what they saw.
-	openStages = 8
+	openStages = 6
 	// spreadJitter is by how much of its place in the interval a stage may begin later.
 	spreadJitter = 0.5
 )

@@ -26,9 +26,10 @@ type job struct {
 	before   *RecordState
 	state    RecordState
 	evidence Evidence
-	// heardAt is when the last round was judged; earlier are the rounds before it.
+	// heardAt is when the last of the rounds was judged; news are the answers of those before it that history does not have.
 	heardAt     time.Time
-	earlier     []sighting
+	rounds      int
+	news        keeping
 	transitions []Transition
 	rulings     []verdict.Ruling
 	explanation *Explanation
@@ -37,8 +38,8 @@ type job struct {
 	again judge.Again
 	// turned says that a verified, holding record went bad in this sweep.
 	turned bool
-	// lately is what was heard in the rounds of this sweep before the last.
-	lately []Heard
+	// endings are of what was heard in the rounds of this sweep before the last.
+	endings []ending
 }
 
 // all takes every record into a sweep.
@@ -267,7 +268,6 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 			sw.begun[j] = *j
 		}
 		left = append(left, j)
-		j.lately = append(j.lately, j.evidence.held()...)
 		j.hear(evidence[i], now)
 		j.step(now, sw.settings.Rules)
 	}
@@ -375,7 +375,7 @@ func (j *job) step(now time.Time, rules judge.Rules) {
 func (j *job) rememberPast(stood judge.Verdict, now time.Time) {
 	stands := j.state.Standing()
 	if stands != stood && (stands == judge.Holding || stands.Lost() && !stood.Lost()) {
-		j.state.Past = j.state.Past.turned(stands, j.state.OldTTL, append(j.lately, j.evidence.held()...), now)
+		j.state.Past = j.state.Past.turned(stands, j.state.OldTTL, append(j.endings, endings(j.evidence.held())...), now)
 	}
 	if stands != judge.Holding && j.evidence.Decision.Verdict != judge.Blind {
 		j.state.Past = j.state.Past.seeing(j.evidence.held())

@@ -184,7 +184,7 @@ type remembered struct {
 	servers []string
 }
 
-func (m *remembered) intervals(j *job) []Interval {
+func (m *remembered) intervals(j *job, rounds []sighting) []Interval {
 	var out []Interval
 	latest := maps.Clone(m.last)
 	add := func(iv Interval) {
@@ -194,7 +194,7 @@ func (m *remembered) intervals(j *job) []Interval {
 		}
 	}
 	closely := j.closely()
-	for _, round := range append(slices.Clone(j.earlier), sighting{j.heardAt, j.evidence.Heard}) {
+	for _, round := range rounds {
 		end := func(source string, authority bool) {
 			if !slices.ContainsFunc(round.heard, func(h Heard) bool { return h.Source.ID == source }) {
 				add(Interval{ID: j.state.ID, Source: source, Authority: authority, From: round.at, Outcome: resolve.Lame, Mark: MarkUnasked})
@@ -278,12 +278,15 @@ func TestHistoryGetsWhatIsNewAndNothingElse(t *testing.T) {
 			if rapid.Bool().Draw(rt, "unsettled") {
 				state.Verdict = judge.Missing
 			}
+			s.voices = e.heard.about(s.ID())
 			j := &job{before: &state, state: state, subject: s}
+			var rounds []sighting
 			for range rapid.IntRange(1, 3).Draw(rt, "rounds") {
 				at = at.Add(time.Minute)
 				j.hear(Evidence{Heard: drawRound(rt, s, at)}, at)
+				rounds = append(rounds, sighting{at, j.evidence.Heard})
 			}
-			want, got := model.intervals(j), e.newIntervals(j)
+			want, got := model.intervals(j, rounds), e.newIntervals(j)
 			if diff := cmp.Diff(want, got); diff != "" {
 				rt.Fatalf("kept (-want +got):\n%s", diff)
 			}

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"iter"
+	"maps"
 
 	"maildrift/monitor/rrset"
 )
@@ -23,10 +24,22 @@ func shardOf(name rrset.Name) uint8 {
 // when it is written after a look. The zero value is empty. A look may be read by any number of goroutines; all
 // else needs the owner's lock.
 type byDomain[V any] struct {
-	parts [shards]map[rrset.Name]V
+	parts [shards]*part[V]
 	// own says of which parts no look knows.
 	own [shards]bool
 	n   int
+}
+
+// part is one of the parts of a byDomain. It is told from others by its address.
+type part[V any] struct{ of map[rrset.Name]V }
+
+func (p *part[V]) get(name rrset.Name) (V, bool) {
+	if p == nil {
+		var none V
+		return none, false
+	}
+	v, ok := p.of[name]
+	return v, ok
 }
 
 // look gives the map as it is now, for good.
@@ -36,8 +49,7 @@ func (m *byDomain[V]) look() byDomain[V] {
 }
 
 func (m *byDomain[V]) get(name rrset.Name) (V, bool) {
-	v, ok := m.parts[shardOf(name)][name]
-	return v, ok
+	return m.parts[shardOf(name)].get(name)
 }
 
 func (m *byDomain[V]) put(name rrset.Name, v V) {
@@ -57,22 +69,50 @@ func (m *byDomain[V]) drop(name rrset.Name) {
 // writable gives a part that no look knows.
 func (m *byDomain[V]) writable(at uint8) map[rrset.Name]V {
 	if !m.own[at] {
-		had := m.parts[at]
-		fresh := make(map[rrset.Name]V, len(had)+1)
-		for k, v := range had {
-			fresh[k] = v
+		fresh := map[rrset.Name]V{}
+		if had := m.parts[at]; had != nil {
+			fresh = maps.Clone(had.of)
 		}
-		m.parts[at], m.own[at] = fresh, true
+		m.parts[at], m.own[at] = &part[V]{fresh}, true
 	}
-	return m.parts[at]
+	return m.parts[at].of
 }
 
 // all gives every value, in no order.
 func (m *byDomain[V]) all() iter.Seq2[rrset.Name, V] {
 	return func(yield func(rrset.Name, V) bool) {
-		for _, part := range m.parts {
-			for name, v := range part {
+		for _, p := range m.parts {
+			if p == nil {
+				continue
+			}
+			for name, v := range p.of {
 				if !yield(name, v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// changed gives the domains whose values are others than in an earlier look, or gone. Its cost is by the parts that
+// were written in between.
+func (m *byDomain[V]) changed(since *byDomain[V], same func(a, b V) bool) iter.Seq[rrset.Name] {
+	return func(yield func(rrset.Name) bool) {
+		for at, p := range m.parts {
+			before := since.parts[at]
+			if p == before {
+				continue
+			}
+			for name, v := range p.of {
+				if had, ok := before.get(name); (!ok || !same(v, had)) && !yield(name) {
+					return
+				}
+			}
+			if before == nil {
+				continue
+			}
+			for name := range before.of {
+				if _, ok := p.get(name); !ok && !yield(name) {
 					return
 				}
 			}

@@ -104,6 +104,34 @@ func (s States) countTTLs(domain rrset.Name, into map[uint32]int) {
 	}
 }
 
+// Changed gives the domains that have records whose states are others than they were in earlier states of the same
+// engine, or that are gone. Its cost is by what was changed in between.
+func (s States) Changed(since States) iter.Seq[rrset.Name] {
+	now, before := s.domains, since.domains
+	if now == nil {
+		now = &byDomain[[]filed]{}
+	}
+	if before == nil {
+		before = &byDomain[[]filed]{}
+	}
+	return now.changed(before, func(a, b []filed) bool { return len(a) == len(b) && &a[0] == &b[0] })
+}
+
+// Of gives the states of a domain's records, sorted by key.
+func (s States) Of(domain rrset.Name) iter.Seq[*RecordState] {
+	return func(yield func(*RecordState) bool) {
+		if s.domains == nil {
+			return
+		}
+		list, _ := s.domains.get(domain)
+		for i := range list {
+			if !yield(list[i].state(domain)) {
+				return
+			}
+		}
+	}
+}
+
 // Counts gives the numbers, which are kept.
 func (s States) Counts() Counts { return s.counts }
 

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"maildrift/alert"
@@ -87,7 +86,7 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	}
 	registry := prometheus.NewRegistry()
 	d.metrics = metrics.New(registry, d.snapshot, metrics.Options{
-		Version: version, Revision: revision(), PerRecordLimit: cfg.Metrics.PerRecordLimit, StoreSize: d.store.Size,
+		Version: version, Revision: revision(), PerRecordLimit: cfg.Metrics.PerRecordLimit, PerRecordLabels: cfg.Metrics.PerRecordLabels, StoreSize: d.store.Size,
 		Notifiers: d.notifiers,
 	})
 	if err := d.openAlerts(registry); err != nil {
@@ -134,7 +133,7 @@ func alertConfig(cfg *config.Config) (*alert.Config, error) {
 func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (err error) {
 	d.handler, err = web.New(web.Options{
 		Engine: d.engine, History: kept{d.store}, Version: version, Started: time.Now(), Logger: d.log,
-		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Alertmanager: d.alerts.Handler(), TryAlert: d.tryAlert,
+		Metrics: d.metrics.Handler(registry), Alertmanager: d.alerts.Handler(), TryAlert: d.tryAlert,
 		Health: d.health.Report, Receivers: d.receivers, Tokens: d.store, RequireToken: d.access.tokens, UsersChecked: d.access.users,
 		Reload: d.reload, Diagnose: d.diagnose, Stopping: d.stopping, Ready: d.ready, AllowedHosts: d.hosts(),
 	})

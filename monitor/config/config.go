@@ -121,8 +121,10 @@ type Retention struct {
 
 // Metrics are the settings of /metrics.
 type Metrics struct {
-	// PerRecordLimit is the most records that get series of their own.
-	PerRecordLimit int
+	// PerRecordLimit is the most records that get series of their own, but for those of domains that have one of
+	// PerRecordLabels; an empty value stands for any.
+	PerRecordLimit  int
+	PerRecordLabels map[string]string
 }
 
 // Log is how the daemon logs.
@@ -291,7 +293,8 @@ type retentionSpec struct {
 }
 
 type metricsSpec struct {
-	PerRecordLimit int `yaml:"per_record_limit"`
+	PerRecordLimit  int               `yaml:"per_record_limit"`
+	PerRecordLabels map[string]string `yaml:"per_record_labels"`
 }
 
 type logSpec struct {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -229,7 +230,7 @@ func TestTheShippedExampleHoldsAndShowsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if example.Rules != empty.Rules || example.Gate != empty.Gate || example.Quarantine != empty.Quarantine || example.Asking != empty.Asking || example.Authority != empty.Authority ||
-		example.Retention != empty.Retention || example.Metrics != empty.Metrics || example.Log != empty.Log || example.Recheck != empty.Recheck ||
+		example.Retention != empty.Retention || example.Metrics.PerRecordLimit != empty.Metrics.PerRecordLimit || !maps.Equal(example.Metrics.PerRecordLabels, empty.Metrics.PerRecordLabels) || example.Log != empty.Log || example.Recheck != empty.Recheck ||
 		example.Listen != empty.Listen || example.DataDir != empty.DataDir || example.ExternalURL != empty.ExternalURL ||
 		example.Alerting.Resend != empty.Alerting.Resend || !slices.Equal(example.Canaries, empty.Canaries) ||
 		example.Schedules["default"].Text != empty.Schedules["default"].Text {

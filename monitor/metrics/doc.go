@@ -14,7 +14,8 @@
 // operators. Nothing that came from the wire ever becomes a label, so that no
 // zone can add series. Nameservers of zones are counted together, as the operator
 // "authority". The number of series about single records is bounded by
-// Options.PerRecordLimit.
+// Options.PerRecordLimit and the domains that Options.PerRecordLabels name. They are rendered when a record changes, not at
+// each scrape: serve them with [Metrics.Handler].
 //
 // Everything may be called from several goroutines.
 package metrics

@@ -18,7 +18,8 @@ What ` + "`/metrics`" + ` exports besides the metrics of the Go runtime, the pro
 (` + "`alertmanager_*`" + `). This list is made from the code: ` + "`UPDATE_DOCS=1 go test ./monitor/metrics`" + `.
 
 Labels hold only what was configured, never what came from a zone. Series of single records exist for at most
-` + "`metrics.per_record_limit`" + ` records, those in trouble first.
+` + "`metrics.per_record_limit`" + ` records, those in trouble first, and for
+those of domains that have one of ` + "`metrics.per_record_labels`" + `.
 
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |

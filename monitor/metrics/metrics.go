@@ -19,8 +19,10 @@ const nativeReset = time.Hour
 
 // Options say what is exported. The zero value exports no series about single records.
 type Options struct {
-	// PerRecordLimit is how many records have series of their own; 0 means none.
-	PerRecordLimit int
+	// PerRecordLimit is how many records have series of their own; 0 means none. PerRecordLabels are labels of which a
+	// domain needs one for its records to have series beyond that; an empty value stands for any.
+	PerRecordLimit  int
+	PerRecordLabels map[string]string
 	// Version and Revision say what is running.
 	Version, Revision string
 	// StoreSize gives the size of the database in bytes. It is called at each
@@ -55,6 +57,8 @@ type Metrics struct {
 	handovers      *prometheus.CounterVec
 
 	reloadOK, reloadAt prometheus.Gauge
+
+	series *series
 }
 
 // New registers all metrics, the Go runtime's and the process's included. The
@@ -75,8 +79,8 @@ func New(reg prometheus.Registerer, snapshot func() *monitor.Snapshot, o Options
 		lookups:   lookupsTotal.counter(), retries: lookupRetries.counter(), mismatches: lookupMismatches.counter(),
 		lookupTime: lookupDuration.histogram(lookupBuckets),
 		commitTime: commitTimes.WithLabelValues(), commitFailures: failures.WithLabelValues(),
-		handovers: handoversTotal.counter(),
-		reloadOK:  reloadOK.WithLabelValues(), reloadAt: reloadAt.WithLabelValues(),
+		handovers: handoversTotal.counter(), series: newSeries(snapshot, o),
+		reloadOK: reloadOK.WithLabelValues(), reloadAt: reloadAt.WithLabelValues(),
 	}
 	build.WithLabelValues(label(o.Version), label(o.Revision), runtime.Version()).Set(1)
 	m.handovers.WithLabelValues("ok")

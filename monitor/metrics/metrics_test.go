@@ -52,6 +52,10 @@ func fleet(states ...monitor.RecordState) *monitor.Snapshot {
 		}
 		state.Expectation.Kind = mailrec.SPF
 		all = append(all, &state)
+		if n := len(s.Domains); n > 0 && s.Domains[n-1].Name == state.ID.Domain {
+			s.Domains[n-1].Records = append(s.Domains[n-1].Records, monitor.Record{Key: state.ID.Key})
+			continue
+		}
 		s.Domains = append(s.Domains, &monitor.Domain{Name: state.ID.Domain, Records: []monitor.Record{{Key: state.ID.Key}}})
 	}
 	s.States = s.States.With(all...)
@@ -70,7 +74,7 @@ var (
 )
 
 // busy makes metrics in which everything has happened once.
-func busy(t *testing.T, o Options) (*Metrics, *prometheus.Registry) {
+func busy(t *testing.T, o Options) (*Metrics, prometheus.Gatherer) {
 	t.Helper()
 	snap := fleet(holding, missing, pending, drifted)
 	snap.Votes = snap.Votes.With(monitor.RecordID{Domain: "d1.example", Key: "spf"}, []monitor.SourceVote{
@@ -95,7 +99,7 @@ func busy(t *testing.T, o Options) (*Metrics, *prometheus.Registry) {
 	m.Committed(time.Second, errors.New("disk full"))
 	m.Notified(nil)
 	m.Reloaded(nil, time.Unix(1_799_000_000, 0))
-	return m, reg
+	return m, m.Gatherer(reg)
 }
 
 // scrape gives what Prometheus would read.

@@ -109,7 +109,7 @@ var (
 		"Whether transitions are being held back because too many records turned at once (1).", nil}
 
 	recordState = MetricDoc{"maildrift_record_state", Gauge,
-		"Always 1; the labels say how a record stands. Only for as many records as metrics.per_record_limit allows, those in trouble first.",
+		"Always 1; the labels say how a record stands. Only for as many records as metrics.per_record_limit allows, those in trouble first, and for those of domains that have one of metrics.per_record_labels.",
 		[]string{"domain", "record", "kind", "phase", "verdict"}}
 	recordPropagation = MetricDoc{"maildrift_record_propagation_ratio", Gauge,
 		"Share of operators that see the change of a record that is changing. Limited as maildrift_record_state is.", []string{"domain", "record"}}
@@ -120,7 +120,7 @@ var (
 // Reference describes all of maildrift's own metrics, sorted by name. The Go
 // runtime's and the process's are exported beside them.
 func Reference() []MetricDoc {
-	all := append(eventDocs(), snapshotDocs()...)
+	all := slices.Concat(eventDocs(), snapshotDocs(), recordDocs())
 	slices.SortFunc(all, func(a, b MetricDoc) int {
 		if a.Name < b.Name {
 			return -1
@@ -146,9 +146,11 @@ func snapshotDocs() []MetricDoc {
 		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen, incidentsOpen,
 		notifierUp, notifierFailing,
 		lastGoodSweep, nextSweep, groupBlind, gateClosed, resolverQuarantined,
-		recordState, recordPropagation, seriesDropped,
 	}
 }
+
+// recordDocs are the metrics about single records.
+func recordDocs() []MetricDoc { return []MetricDoc{recordState, recordPropagation, seriesDropped} }
 
 func (d MetricDoc) desc() *prometheus.Desc {
 	return prometheus.NewDesc(d.Name, d.Help, d.Labels, nil)

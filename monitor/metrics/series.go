@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,12 +26,19 @@ type series struct {
 	// opted are the domains whose labels ask for series, in order; asking says of a name that it is one of them.
 	opted  []rrset.Name
 	asking map[rrset.Name]bool
-	// lines are those of the domains that had some lately.
-	lines map[rrset.Name][]line
-	text  *rendered
+	// lines are those of the domains that had some at the last scrape, and maybe of others; scrape counts those.
+	lines  map[rrset.Name]*lines
+	scrape int
+	text   *rendered
 }
 
-// line is what stands about one record.
+// lines are what stands about a domain's records, as it was looked at for a scrape.
+type lines struct {
+	of     []*line
+	scrape int
+}
+
+// line is what stands about one record. It is immutable.
 type line struct {
 	key string
 	// trouble says that it does not hold; changing that it has a propagation, which is share.
@@ -40,7 +48,7 @@ type line struct {
 }
 
 func newSeries(snapshot func() *monitor.Snapshot, o Options) *series {
-	return &series{snapshot: snapshot, limit: o.PerRecordLimit, labels: o.PerRecordLabels, lines: map[rrset.Name][]line{}}
+	return &series{snapshot: snapshot, limit: o.PerRecordLimit, labels: o.PerRecordLabels, lines: map[rrset.Name]*lines{}}
 }
 
 // current gives the series as they are now; nil if there are to be none, or no engine yet.
@@ -94,35 +102,34 @@ func (s *series) asks(d *monitor.Domain) bool {
 // write puts the lines together: of the records that do not hold, by name, then of others up to the limit, and besides
 // of all whose domains asked for it.
 func (s *series) write() *rendered {
-	page := page{left: s.limit}
-	used := map[rrset.Name][]line{}
-	take := func(name rrset.Name, wanted func(line) bool, limited bool) {
-		lines, ok := used[name]
-		if !ok {
-			lines = s.of(name)
-			used[name] = lines
-		}
-		for i := range lines {
-			if wanted(lines[i]) {
-				page.take(&lines[i], limited)
+	s.scrape++
+	page, used := page{left: s.limit, before: s.text, text: &rendered{known: map[*line]*piece{}}}, 0
+	take := func(name rrset.Name, wanted func(*line) bool, limited bool) {
+		used++
+		for _, l := range s.of(name) {
+			if wanted(l) {
+				page.take(l, limited)
 			}
 		}
+		page.endOf(name)
 	}
 	for _, name := range s.troubled() {
-		take(name, func(l line) bool { return l.trouble }, true)
+		take(name, func(l *line) bool { return l.trouble }, true)
 	}
 	for _, name := range s.opted {
-		take(name, func(line) bool { return true }, false)
+		take(name, func(*line) bool { return true }, false)
 	}
 	for _, d := range s.snap.Domains {
 		if page.left <= 0 {
 			break
 		}
 		if !s.asking[d.Name] {
-			take(d.Name, func(l line) bool { return !l.trouble }, true)
+			take(d.Name, func(l *line) bool { return !l.trouble }, true)
 		}
 	}
-	s.lines = used // those of domains that have no series any more are forgotten
+	if len(s.lines) > 2*used {
+		maps.DeleteFunc(s.lines, func(_ rrset.Name, l *lines) bool { return l.scrape != s.scrape })
+	}
 	return page.end(s.snap.States.Counts().Records.Sum())
 }
 
@@ -143,31 +150,38 @@ func (s *series) troubled() []rrset.Name {
 }
 
 // of gives the lines of a domain's records. Those that are as before are kept; how far a change has come is looked at
-// again each time, since that does not change a state.
-func (s *series) of(name rrset.Name) []line {
-	had, ok := s.lines[name]
-	if ok && !slices.ContainsFunc(had, func(l line) bool { return l.trouble || l.changing }) {
-		return had
+// again for each scrape, since that does not change a state.
+func (s *series) of(name rrset.Name) []*line {
+	had := s.lines[name]
+	if had == nil {
+		had = &lines{}
+		s.lines[name] = had
 	}
-	var out []line
+	fresh := had.scrape == s.scrape || had.scrape > 0 && !slices.ContainsFunc(had.of, func(l *line) bool { return l.trouble || l.changing })
+	had.scrape = s.scrape
+	if fresh {
+		return had.of
+	}
+	var out []*line
 	for state := range s.snap.States.Of(name) {
 		if state.ID.Key == monitor.SharedKey {
 			continue
 		}
 		share, changing := propagation(state, s.snap.Votes)
-		if i := slices.IndexFunc(had, func(l line) bool { return l.key == state.ID.Key && l.changing == changing && l.share == share }); i >= 0 {
-			out = append(out, had[i])
+		if i := slices.IndexFunc(had.of, func(l *line) bool { return l.key == state.ID.Key && l.changing == changing && l.share == share }); i >= 0 {
+			out = append(out, had.of[i])
 			continue
 		}
 		out = append(out, newLine(state, share, changing))
 	}
+	had.of = out
 	return out
 }
 
 // newLine writes what stands about a record.
-func newLine(s *monitor.RecordState, share float64, changing bool) line {
+func newLine(s *monitor.RecordState, share float64, changing bool) *line {
 	domain, key := quoted(string(s.ID.Domain)), quoted(s.ID.Key)
-	l := line{key: s.ID.Key, trouble: s.Verdict != judge.Holding, changing: changing, share: share}
+	l := &line{key: s.ID.Key, trouble: s.Verdict != judge.Holding, changing: changing, share: share}
 	l.state = recordState.Name + `{domain=` + domain + `,kind="` + s.Expectation.Kind.String() + `",phase="` + s.Phase.String() +
 		`",record=` + key + `,verdict="` + s.Verdict.String() + "\"} 1\n"
 	if changing {
@@ -184,7 +198,11 @@ func quoted(s string) string { return `"` + escapes.Replace(label(s)) + `"` }
 
 // page is a text of series in the making.
 type page struct {
-	states, spreads []byte
+	// before is the text of the last scrape, whose pieces are used again where they are the same.
+	before, text *rendered
+	spreads      []byte
+	// piece is what the piece in the making has so far.
+	piece []*line
 	// left is how many more may be taken; taken how many were.
 	left, taken int
 }
@@ -197,21 +215,57 @@ func (p *page) take(l *line, limited bool) {
 		p.left--
 	}
 	p.taken++
-	p.states = append(p.states, l.state...)
+	p.piece = append(p.piece, l)
 	p.spreads = append(p.spreads, l.spread...)
+}
+
+// pieceDomains is how many domains a piece has, about.
+const pieceDomains = 128
+
+// endOf ends the piece at some domains, which are the same ones each time: so a record that changes, or goes from one
+// place to another, changes few pieces.
+func (p *page) endOf(name rrset.Name) {
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(name) {
+		h = (h ^ uint32(name[i])) * 16777619
+	}
+	if h>>16%pieceDomains == 0 {
+		p.endPiece()
+	}
+}
+
+func (p *page) endPiece() {
+	if len(p.piece) == 0 {
+		return
+	}
+	first := p.piece[0]
+	var done *piece
+	if p.before != nil {
+		done = p.before.known[first]
+	}
+	if done == nil || !slices.Equal(done.lines, p.piece) {
+		done = &piece{lines: slices.Clone(p.piece)}
+		for _, l := range done.lines {
+			done.plain = append(done.plain, l.state...)
+		}
+	}
+	p.text.known[first], p.text.pieces = done, append(p.text.pieces, done)
+	p.piece = p.piece[:0]
 }
 
 // end gives the text, of a fleet of so many records.
 func (p *page) end(records int) *rendered {
+	p.endPiece()
 	var out []byte
 	if len(p.spreads) > 0 {
 		out = append(head(out, recordPropagation), p.spreads...)
 	}
 	out = append(head(out, seriesDropped), seriesDropped.Name+" "+strconv.Itoa(max(records-p.taken, 0))+"\n"...)
-	if len(p.states) > 0 {
-		out = append(head(out, recordState), p.states...)
+	if len(p.text.pieces) > 0 {
+		out = head(out, recordState)
 	}
-	return &rendered{text: out}
+	p.text.pieces = slices.Insert(p.text.pieces, 0, &piece{plain: out})
+	return p.text
 }
 
 // head writes the lines with which a metric begins.

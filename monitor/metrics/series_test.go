@@ -158,7 +158,7 @@ func TestSeriesFollowTheRecords(t *testing.T) {
 		}, "d1 holding, d2 holding; 3 left out"},
 	} {
 		change(step.how)
-		if got := inShort(string(s.current().text)); got != step.want {
+		if got := inShort(string(s.current().text())); got != step.want {
 			t.Errorf("%s:\n got %s\nwant %s", step.name, got, step.want)
 		}
 	}
@@ -203,7 +203,7 @@ func TestAnyValueOfALabelAsks(t *testing.T) {
 		{map[string]string{"team": "core"}, "; 3 left out"},
 	} {
 		s := newSeries(func() *monitor.Snapshot { return snap }, Options{PerRecordLabels: row.labels})
-		if got := inShort(string(s.current().text)); got != row.want {
+		if got := inShort(string(s.current().text())); got != row.want {
 			t.Errorf("%v: %s, want %s", row.labels, got, row.want)
 		}
 	}

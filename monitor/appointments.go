@@ -99,7 +99,7 @@ func (e *Engine) windowOver(id RecordID, now time.Time) bool {
 func (e *Engine) endWindows(ctx context.Context) {
 	e.mu.Lock()
 	found := map[rrset.Name]bool{}
-	for s := range e.states.allUnsettled() {
+	for s := range e.states.eventful() {
 		if e.windowOver(s.ID, time.Now()) {
 			found[s.ID.Domain] = true
 		}

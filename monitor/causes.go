@@ -226,7 +226,7 @@ func (e *Engine) membersAfter(b *Batch) map[string][]member {
 	for _, id := range b.Removed {
 		seen[id] = true
 	}
-	for s := range e.states.allUnsettled() {
+	for s := range e.states.eventful() {
 		if !seen[s.ID] {
 			take(s)
 		}

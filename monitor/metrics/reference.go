@@ -88,7 +88,7 @@ var (
 	recordsBlind = MetricDoc{"maildrift_records_blind", Gauge,
 		"Verified records about which too little was heard last time. Their last verdict stands.", nil}
 	propagationRatio = MetricDoc{"maildrift_propagation_ratio", Gauge,
-		"Average share of operators that see a change, over the records that are changing, by phase. No series when none is.", []string{"phase"}}
+		"Average share of operators that see a change, over the records that are changing, by phase; of a sample if they are thousands. No series when none is.", []string{"phase"}}
 	alertsOpen = MetricDoc{"maildrift_alerts_open", Gauge,
 		"Incidents that last, by the name of their alert.", []string{"alertname"}}
 	incidentsOpen = MetricDoc{"maildrift_incidents_open", Gauge,

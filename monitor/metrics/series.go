@@ -114,6 +114,9 @@ func (s *series) write() *rendered {
 		page.endOf(name)
 	}
 	for _, name := range s.troubled() {
+		if page.left <= 0 {
+			break
+		}
 		take(name, func(l *line) bool { return l.trouble }, true)
 	}
 	for _, name := range s.opted {
@@ -133,20 +136,18 @@ func (s *series) write() *rendered {
 	return page.end(s.snap.States.Counts().Records.Sum())
 }
 
-// troubled gives the domains with records that do not hold, as many as can have series, by name, but for those that have
-// them anyway.
+// troubled gives the domains with records that do not hold, by name, but for those that have series anyway.
 func (s *series) troubled() []rrset.Name {
 	var out []rrset.Name
 	last := rrset.Name("")
-	for state := range s.snap.States.Unsettled() {
-		id := state.ID
-		if id.Domain != last && id.Key != monitor.SharedKey && state.Verdict != judge.Holding && !s.asking[id.Domain] {
-			last = id.Domain
-			out = append(out, id.Domain)
+	for g := range s.snap.States.Glances() {
+		if g.Domain != last && g.Key != monitor.SharedKey && g.Verdict != judge.Holding && !s.asking[g.Domain] {
+			last = g.Domain
+			out = append(out, g.Domain)
 		}
 	}
 	slices.SortFunc(out, func(a, b rrset.Name) int { return cmp.Compare(a, b) })
-	return out[:min(len(out), s.limit)]
+	return out
 }
 
 // of gives the lines of a domain's records. Those that are as before are kept; how far a change has come is looked at

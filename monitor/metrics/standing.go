@@ -94,13 +94,16 @@ func (c *collection) records() {
 		{Phase: judge.Verified, Verdict: judge.Drifted}, {Phase: judge.Verified, Verdict: judge.Missing},
 	})
 	c.send(recordsBlind, float64(counts.Blind))
-	shares := make([]mean, len(judge.Phases()))
+	shares, looked := make([]mean, len(judge.Phases())), 0
 	for state := range c.snap.States.Unsettled() {
 		if state.ID.Key == monitor.SharedKey {
 			continue
 		}
 		if share, changing := propagation(state, c.snap.Votes); changing {
 			shares[state.Phase].add(share)
+		}
+		if looked++; looked == propagationSample {
+			break
 		}
 	}
 	for _, phase := range judge.Phases() {
@@ -109,6 +112,10 @@ func (c *collection) records() {
 		}
 	}
 }
+
+// propagationSample bounds of how many records the average propagation is taken. They come in the order of a hash of
+// their domains: of more than these, they are a fair sample.
+const propagationSample = 2000
 
 // positions sends the numbers by phase and verdict: those that are not 0, and those that every fleet can come to.
 func (c *collection) positions(d MetricDoc, counts monitor.Positions, always []judge.Position) {

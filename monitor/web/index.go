@@ -56,11 +56,11 @@ func newIndex(snap *monitor.Snapshot, before *index) *index {
 	x.records = snap.States.Counts().Records.Sum()
 	domains, records := make([]int, len(wire.Standings())), make([]int, len(wire.Standings()))
 	records[wire.Holding] = x.records
-	for s := range snap.States.Unsettled() {
-		if standing := wire.StandingOf(s); s.ID.Key != monitor.SharedKey && standing != wire.Holding {
+	for s := range snap.States.Glances() {
+		if standing := wire.StandingAt(s.Phase, s.Verdict, s.Blind); s.Key != monitor.SharedKey && standing != wire.Holding {
 			records[standing]++
 			records[wire.Holding]--
-			x.standing[s.ID.Domain] = max(x.standing[s.ID.Domain], standing)
+			x.standing[s.Domain] = max(x.standing[s.Domain], standing)
 		}
 	}
 	for _, standing := range x.standing {

@@ -37,14 +37,19 @@ var standingNames = [...]string{
 
 // StandingOf gives the standing of a record.
 func StandingOf(s *monitor.RecordState) Standing {
-	switch s.Phase {
+	return StandingAt(s.Phase, s.Verdict, !s.BlindSince.IsZero())
+}
+
+// StandingAt gives the standing of a record by where it stands, and whether too little is heard about it.
+func StandingAt(phase judge.Phase, verdict judge.Verdict, blind bool) Standing {
+	switch phase {
 	case judge.Pending:
 		return Pending
 	case judge.Overdue:
 		return Overdue
 	case judge.Verified:
 	}
-	switch s.Verdict {
+	switch verdict {
 	case judge.Missing:
 		return Missing
 	case judge.Drifted:
@@ -53,7 +58,7 @@ func StandingOf(s *monitor.RecordState) Standing {
 		return Disagreeing
 	case judge.Holding, judge.Unjudged, judge.Blind:
 	}
-	if !s.BlindSince.IsZero() {
+	if blind {
 		return Blind
 	}
 	return Holding

@@ -21,6 +21,8 @@ var (
 	ErrMissing = errors.New("database missing")
 	// ErrNewer is that a newer maildrift wrote it.
 	ErrNewer = errors.New("database of a newer maildrift")
+	// ErrOlder is that an older maildrift wrote it, and it may not be written now.
+	ErrOlder = errors.New("database of an older maildrift")
 )
 
 // The header of a bbolt meta page: after 16 bytes of page header come magic,

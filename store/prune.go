@@ -12,7 +12,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"maildrift/monitor"
-	"maildrift/monitor/rrset"
 )
 
 // pruneBatch is how many keys one transaction deletes at most, so that sweeps
@@ -35,10 +34,11 @@ type Retention struct {
 }
 
 // Pruned counts what was deleted.
-type Pruned struct{ Transitions, Intervals, Incidents, Sweeps, Audit, Notices, Contents int }
+type Pruned struct{ Transitions, Intervals, Incidents, Sweeps, Audit, Notices int }
 
 // Prune deletes what is older than keep says. An answer is as old as its end; the newest of each watched record
-// and source stays however old it is, since it still holds.
+// and source stays however old it is, since it still holds. Commits go on meanwhile and wait for no more than a small
+// transaction.
 func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (Pruned, error) {
 	var p Pruned
 	if err := s.checkClock(now); err != nil {
@@ -48,104 +48,171 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (Prune
 	if keep.History > 0 {
 		before := now.Add(-keep.History)
 		errs = append(errs,
-			s.prune(ctx, bucketTransitions, &p.Transitions, func(_ *bolt.Tx, e, _ entry) bool {
-				return atOf[monitor.Transition](e.v, func(t monitor.Transition) time.Time { return t.At }).Before(before)
+			s.pruneLog(ctx, bucketTransitions, before, now, &p.Transitions, func(v []byte) (time.Time, int, error) {
+				r := reader{b: v}
+				h := readTransitionHead(&r)
+				return h.at, 1, r.err
 			}),
-			s.prune(ctx, bucketIncidents, &p.Incidents, func(_ *bolt.Tx, e, _ entry) bool {
-				return atOf[monitor.Incident](e.v, func(i monitor.Incident) time.Time { return i.Closed }).Before(before)
+			s.pruneLog(ctx, bucketEnded, before, now, &p.Intervals, func(v []byte) (time.Time, int, error) {
+				r := reader{b: v}
+				h := readEndingHead(&r)
+				return h.at, h.answers, r.err
 			}),
-			s.prune(ctx, bucketAudit, &p.Audit, func(_ *bolt.Tx, e, _ entry) bool {
-				return atOf[monitor.Audit](e.v, func(a monitor.Audit) time.Time { return a.At }).Before(before)
+			s.pruneUnwatched(ctx, before, &p.Intervals),
+			s.prune(ctx, bucketIncidents, &p.Incidents, func(v []byte) bool {
+				return atOf(v, func(i monitor.Incident) time.Time { return i.Closed }).Before(before)
 			}),
-			s.prune(ctx, bucketNotices, &p.Notices, func(_ *bolt.Tx, e, _ entry) bool {
-				return atOf[monitor.Notice](e.v, func(n monitor.Notice) time.Time { return n.At }).Before(before)
+			s.prune(ctx, bucketAudit, &p.Audit, func(v []byte) bool {
+				return atOf(v, func(a monitor.Audit) time.Time { return a.At }).Before(before)
 			}),
-			s.prune(ctx, bucketIntervals, &p.Intervals, func(tx *bolt.Tx, e, next entry) bool {
-				return intervalOver(tx, e, next, before)
+			s.prune(ctx, bucketNotices, &p.Notices, func(v []byte) bool {
+				return atOf(v, func(n monitor.Notice) time.Time { return n.At }).Before(before)
 			}))
-		if p.Intervals > 0 {
-			errs = append(errs, s.pruneContents(ctx, &p.Contents))
-		}
 	}
 	if keep.Sweeps > 0 {
 		before := now.Add(-keep.Sweeps)
-		errs = append(errs, s.prune(ctx, bucketSweeps, &p.Sweeps, func(_ *bolt.Tx, e, _ entry) bool {
-			return atOf[monitor.SweepSummary](e.v, func(sw monitor.SweepSummary) time.Time { return sw.Started }).Before(before)
+		errs = append(errs, s.prune(ctx, bucketSweeps, &p.Sweeps, func(v []byte) bool {
+			return atOf(v, func(sw monitor.SweepSummary) time.Time { return sw.Started }).Before(before)
 		}))
 	}
 	return p, errors.Join(errs...)
 }
 
-// entry is a key with its value; that behind the last one has none.
-type entry struct{ k, v []byte }
-
-// series is the part of an interval's key that names the record and source.
-func (e entry) series() []byte {
-	if len(e.k) < 8 {
-		return e.k
-	}
-	return e.k[:len(e.k)-8]
-}
-
-// intervalOver says whether an answer had given way to the next of its series before then, or belongs to a record
-// that is no longer watched and is as old.
-func intervalOver(tx *bolt.Tx, e, next entry, before time.Time) bool {
-	from := func(v []byte) time.Time {
-		return atOf[storedInterval](v, func(i storedInterval) time.Time { return i.From })
-	}
-	if next.k != nil && bytes.Equal(e.series(), next.series()) {
-		return from(next.v).Before(before)
-	}
-	parts := bytes.SplitN(e.series(), []byte{0}, 3)
-	if len(parts) != 3 || tx.Bucket(bucketStates).Get(bytes.Join(parts[:2], []byte{0})) != nil {
-		return false
-	}
-	return from(e.v).Before(before)
-}
-
-// pruneContents deletes the contents that no answer refers to any more. What is committed meanwhile counts as
-// referred to.
-func (s *Store) pruneContents(ctx context.Context, n *int) error {
-	s.noteContents(true)
-	defer s.noteContents(false)
-	used := map[rrset.Hash]bool{}
-	err := s.view(func(tx *bolt.Tx) error {
-		return each(tx.Bucket(bucketIntervals), func(i storedInterval) { used[i.Content] = true })
+// pruneLog deletes the oldest part of a log, up to the first entry that is young. An entry from a clock that was ahead
+// does not protect those behind it; it stays until its time has come. headOf gives the time of an entry and how many
+// things it counts for.
+func (s *Store) pruneLog(ctx context.Context, bucket []byte, before, now time.Time, n *int, headOf func([]byte) (time.Time, int, error)) error {
+	return s.pruneBatches(ctx, bucket, func(k, v []byte) (fate, error) {
+		at, things, err := headOf(v)
+		switch {
+		case err != nil:
+			return stop, fmt.Errorf("%s %d: %w", bucket, seqOf(k), err)
+		case at.Before(before):
+			*n += things
+			return drop, nil
+		case at.After(now):
+			return leave, nil
+		}
+		return stop, nil
 	})
+}
+
+// prune deletes what is old of a bucket.
+func (s *Store) prune(ctx context.Context, bucket []byte, n *int, old func(v []byte) bool) error {
+	return s.pruneBatches(ctx, bucket, func(_, v []byte) (fate, error) {
+		if !old(v) {
+			return leave, nil
+		}
+		*n++
+		return drop, nil
+	})
+}
+
+// fate is what becomes of a key, and whether the next is looked at.
+type fate int
+
+const (
+	leave fate = iota
+	drop
+	stop
+)
+
+// pruneBatches judges keys in order and deletes some, a batch a transaction.
+func (s *Store) pruneBatches(ctx context.Context, bucket []byte, judge func(k, v []byte) (fate, error)) error {
+	var from []byte
+	for ctx.Err() == nil {
+		done := false
+		err := s.update(func(tx *bolt.Tx) (err error) {
+			b := tx.Bucket(bucket)
+			if b == nil {
+				done = true // a database from before there was one
+				return nil
+			}
+			var doomed [][]byte
+			c := b.Cursor()
+			k, v := c.Seek(from)
+			for looked := 0; k != nil && looked < pruneBatch && !done; looked++ {
+				var what fate
+				if what, err = judge(k, v); err != nil {
+					return err
+				}
+				if what == drop {
+					doomed = append(doomed, bytes.Clone(k))
+				}
+				done = what == stop
+				k, v = c.Next()
+			}
+			done, from = done || k == nil, bytes.Clone(k)
+			for _, k := range doomed {
+				if err := b.Delete(k); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || done {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// pruneUnwatched deletes what sources said last of records that nobody watches any more, once it is old, and the row
+// when nothing is left that it leads to.
+func (s *Store) pruneUnwatched(ctx context.Context, before time.Time, n *int) error {
+	var from []byte
+	for ctx.Err() == nil {
+		done, err := s.pruneRows(before, &from, n)
+		if err != nil || done {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// pruneRows does a batch of rows, from a key on.
+func (s *Store) pruneRows(before time.Time, from *[]byte, n *int) (done bool, err error) {
+	s.commits.Lock()
+	defer s.commits.Unlock()
+	err = s.update(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketUnwatched).Cursor()
+		var keys [][]byte
+		k, _ := c.Seek(*from)
+		for ; k != nil && len(keys) < pruneBatch; k, _ = c.Next() {
+			keys = append(keys, bytes.Clone(k))
+		}
+		done, *from = k == nil, bytes.Clone(k)
+		for _, k := range keys {
+			if err := s.pruneRow(tx, k, before, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return done, err
+}
+
+func (s *Store) pruneRow(tx *bolt.Tx, k []byte, before time.Time, n *int) error {
+	current, unwatched := tx.Bucket(bucketCurrent), tx.Bucket(bucketUnwatched)
+	v := current.Get(k)
+	if v == nil {
+		return unwatched.Delete(k) // it was never heard of
+	}
+	w, err := s.readRowOf(k, v, nil)
 	if err != nil {
 		return err
 	}
-	return s.prune(ctx, bucketContents, n, func(_ *bolt.Tx, e, _ entry) bool {
-		hash := rrset.Hash(e.k)
-		return !used[hash] && !s.justUsed(hash)
-	})
-}
-
-// noteContents begins or ends the noting of contents that are referred to while unused ones are looked for.
-func (s *Store) noteContents(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fresh = nil; on {
-		s.fresh = map[rrset.Hash]bool{}
+	had := len(w.last)
+	w.last = slices.DeleteFunc(w.last, func(iv monitor.Interval) bool { return iv.From.Before(before) })
+	*n += had - len(w.last)
+	leads := tx.Bucket(bucketEnded).Get(seqKey(w.ended)) != nil || tx.Bucket(bucketTransitions).Get(seqKey(w.changed)) != nil
+	switch {
+	case len(w.last) == 0 && !leads:
+		return errors.Join(current.Delete(k), unwatched.Delete(k))
+	case len(w.last) < had:
+		return current.Put(k, s.names.appendRow(nil, w))
 	}
-}
-
-func (s *Store) justUsed(h rrset.Hash) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fresh[h]
-}
-
-// useContents notes the contents that a batch refers to, if they are being noted.
-func (s *Store) useContents(intervals []monitor.Interval) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fresh == nil {
-		return
-	}
-	for _, iv := range intervals {
-		s.fresh[iv.Set.Hash()] = true
-	}
+	return nil
 }
 
 // atOf gives the time of a value; what cannot be read is as of now and stays.
@@ -167,62 +234,4 @@ func (s *Store) checkClock(now time.Time) error {
 		return fmt.Errorf("%w: it is %s, the last sweep was at %s; nothing was deleted", ErrClock, now.UTC().Format(time.RFC3339), last[0].Started.UTC().Format(time.RFC3339))
 	}
 	return nil
-}
-
-// prune deletes the keys that are old, a batch a transaction. old sees the entry that follows too.
-func (s *Store) prune(ctx context.Context, bucket []byte, n *int, old func(tx *bolt.Tx, e, next entry) bool) error {
-	var from []byte
-	for ctx.Err() == nil {
-		done := false
-		err := s.update(func(tx *bolt.Tx) error {
-			b := tx.Bucket(bucket)
-			if b == nil {
-				done = true // a database from before there was one
-				return nil
-			}
-			var doomed [][]byte
-			c := b.Cursor()
-			k, v := c.Seek(from)
-			for looked := 0; k != nil && looked < pruneBatch; looked++ {
-				e := entry{bytes.Clone(k), v}
-				k, v = c.Next()
-				if old(tx, e, entry{k, v}) {
-					doomed = append(doomed, e.k)
-				}
-			}
-			done, from = k == nil, bytes.Clone(k)
-			*n += len(doomed)
-			return deleteAll(tx, bucket, doomed)
-		})
-		if err != nil || done {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// deleteAll deletes keys, and what the index says of them.
-func deleteAll(tx *bolt.Tx, bucket []byte, keys [][]byte) error {
-	b := tx.Bucket(bucket)
-	for _, k := range keys {
-		if bytes.Equal(bucket, bucketTransitions) {
-			var t monitor.Transition
-			if json.Unmarshal(b.Get(k), &t) == nil {
-				if err := tx.Bucket(bucketByRecord).Delete(append(append(recordKey(t.ID), 0), k...)); err != nil {
-					return err
-				}
-			}
-		}
-		if err := b.Delete(k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func sortSeqs(seqs []uint64, newest bool) {
-	slices.Sort(seqs)
-	if newest {
-		slices.Reverse(seqs)
-	}
 }

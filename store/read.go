@@ -5,15 +5,15 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 
 	"maildrift/monitor"
-	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
 
@@ -24,7 +24,8 @@ const closedFor = 24 * time.Hour
 func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	var m monitor.Memory
 	err := s.view(func(tx *bolt.Tx) error {
-		if err := each(tx.Bucket(bucketStates), func(st *monitor.RecordState) { m.States = append(m.States, st) }); err != nil {
+		var err error
+		if m.States, err = s.loadStates(tx); err != nil {
 			return err
 		}
 		if err := each(tx.Bucket(bucketDomains), func(d monitor.StoredDomain) { m.Domains = append(m.Domains, d) }); err != nil {
@@ -77,65 +78,81 @@ func loadClosed(tx *bolt.Tx, m *monitor.Memory) error {
 	return nil
 }
 
-// lastSeen gives the newest interval of each record and source: the last of
-// each run of keys that differ in their sequence number only.
-func (s *Store) lastSeen(take func(monitor.Interval)) error {
-	return s.view(func(tx *bolt.Tx) error { return lastOfEach(tx, take) })
+// loadChunk is how many states are decoded at a time by one goroutine.
+const loadChunk = 2048
+
+// statesChunk are states to be decoded, and where they go.
+type statesChunk struct {
+	pairs []pair
+	into  []*monitor.RecordState
 }
 
-func lastOfEach(tx *bolt.Tx, take func(monitor.Interval)) error {
-	var last monitor.Interval
-	var series []byte
-	err := tx.Bucket(bucketIntervals).ForEach(func(k, v []byte) error {
-		iv, err := decodeInterval(tx, k, v)
-		if err != nil {
-			return err
-		}
-		if own := k[:len(k)-8]; !bytes.Equal(own, series) {
-			if series != nil {
-				take(last)
+// loadStates reads all states, in order. One goroutine reads pages, one a core decodes; what is equal shares memory.
+func (s *Store) loadStates(tx *bolt.Tx) ([]*monitor.RecordState, error) {
+	var parts [][]*monitor.RecordState
+	chunks := make(chan statesChunk, runtime.GOMAXPROCS(0)) // one waits for each that decodes
+	g, ctx := errgroup.WithContext(context.Background())
+	for range cap(chunks) {
+		g.Go(func() error { return guard(s.path, func() error { return decodeStates(chunks) }) })
+	}
+	g.Go(func() error {
+		defer close(chunks)
+		return guard(s.path, func() error {
+			c := tx.Bucket(bucketStates).Cursor()
+			for k, v := c.First(); k != nil; {
+				var next statesChunk
+				for ; k != nil && len(next.pairs) < loadChunk; k, v = c.Next() {
+					next.pairs = append(next.pairs, pair{k, v})
+				}
+				next.into = make([]*monitor.RecordState, len(next.pairs))
+				parts = append(parts, next.into)
+				select {
+				case chunks <- next:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			}
-			series = bytes.Clone(own)
-		}
-		last = iv
-		return nil
+			return nil
+		})
 	})
-	if err == nil && series != nil {
-		take(last)
-	}
-	return err
+	err := g.Wait()
+	return slices.Concat(parts...), err
 }
 
-var errKey = errors.New("malformed key")
-
-func decodeInterval(tx *bolt.Tx, k, v []byte) (monitor.Interval, error) {
-	if len(k) < 8 {
-		return monitor.Interval{}, fmt.Errorf("interval %q: %w", k, errKey)
-	}
-	parts := bytes.SplitN(k[:len(k)-8], []byte{0}, 3)
-	if len(parts) != 3 {
-		return monitor.Interval{}, fmt.Errorf("interval %q: %w", k, errKey)
-	}
-	var sv storedInterval
-	if err := json.Unmarshal(v, &sv); err != nil {
-		return monitor.Interval{}, fmt.Errorf("interval %q: %w", k, err)
-	}
-	iv := monitor.Interval{
-		ID:     monitor.RecordID{Domain: rrset.Name(parts[0]), Key: string(parts[1])},
-		Source: string(bytes.TrimSuffix(parts[2], []byte{0})), From: sv.From, TTL: sv.TTL,
-		Authority: sv.Authority, Mark: sv.Mark,
-	}
-	var outcome resolve.Outcome
-	if err := outcome.UnmarshalText([]byte(sv.Outcome)); err != nil {
-		return iv, fmt.Errorf("interval %q: %w", k, err)
-	}
-	iv.Outcome = outcome
-	if sv.Content != (rrset.Hash{}) {
-		if err := json.Unmarshal(tx.Bucket(bucketContents).Get(sv.Content[:]), &iv.Set); err != nil {
-			return iv, fmt.Errorf("content %s: %w", sv.Content, err)
+func decodeStates(chunks <-chan statesChunk) (err error) {
+	in := newInterner()
+	for c := range chunks {
+		for i, p := range c.pairs {
+			if c.into[i], err = readState(p.k, p.v, in); err != nil {
+				return err
+			}
 		}
 	}
-	return iv, nil
+	return nil
+}
+
+// lastSeen hands over the rows of current, answer by answer.
+func (s *Store) lastSeen(take func(monitor.Interval)) error {
+	in := newInterner()
+	return s.view(func(tx *bolt.Tx) error {
+		return walk(tx.Bucket(bucketCurrent).Cursor(), nil, false, func(k, v []byte) (bool, error) {
+			w, err := s.readRowOf(k, v, in)
+			for _, iv := range w.last {
+				take(iv)
+			}
+			return true, err
+		})
+	})
+}
+
+// readRowOf reads the row with that key.
+func (s *Store) readRowOf(k, v []byte, in *interner) (row, error) {
+	r := reader{in: in}
+	id := r.recordID(k)
+	if err := r.end(); err != nil {
+		return row{}, fmt.Errorf("key %q: %w", k, err)
+	}
+	return s.names.readRow(id, v, in)
 }
 
 // Query selects a part of history.
@@ -164,16 +181,27 @@ func (q Query) holds(at time.Time) bool {
 	return (q.Since.IsZero() || !at.Before(q.Since)) && (q.Until.IsZero() || at.Before(q.Until))
 }
 
-// prefix is the beginning of the keys of a domain, or of one of its records.
-func (q Query) prefix() []byte {
-	if q.Domain == "" {
-		return nil
+// rows gives the rows of current that a query selects, in order of their keys.
+func (s *Store) rows(tx *bolt.Tx, q Query, f func(id monitor.RecordID, w row) (bool, error)) error {
+	var prefix []byte
+	if q.Domain != "" {
+		prefix = append([]byte(q.Domain), 0)
 	}
-	p := append([]byte(q.Domain), 0)
-	if q.Record != "" {
-		p = append(append(p, q.Record...), 0)
+	if q.Domain != "" && q.Record != "" {
+		prefix = append(prefix, q.Record...)
 	}
-	return p
+	return walk(tx.Bucket(bucketCurrent).Cursor(), prefix, false, func(k, v []byte) (bool, error) {
+		r := reader{}
+		id := r.recordID(k)
+		if q.Record != "" && id.Key != q.Record {
+			return true, r.end()
+		}
+		w, err := s.readRowOf(k, v, nil)
+		if err != nil {
+			return false, err
+		}
+		return f(id, w)
+	})
 }
 
 // Transitions gives the changes that a query selects, in order of time, or the
@@ -182,9 +210,9 @@ func (s *Store) Transitions(ctx context.Context, q Query) ([]monitor.Transition,
 	var out []monitor.Transition
 	err := s.view(func(tx *bolt.Tx) error {
 		log := tx.Bucket(bucketTransitions)
-		take := func(v []byte) (bool, error) {
-			var t monitor.Transition
-			if err := json.Unmarshal(v, &t); err != nil {
+		take := func(seq uint64, v []byte) (bool, error) {
+			t, err := s.names.readTransition(seq, v)
+			if err != nil {
 				return false, err
 			}
 			if q.holds(t.At) && (q.Record == "" || t.ID.Key == q.Record) {
@@ -193,16 +221,12 @@ func (s *Store) Transitions(ctx context.Context, q Query) ([]monitor.Transition,
 			return len(out) < q.limit() && ctx.Err() == nil, nil
 		}
 		if q.Domain == "" {
-			return walk(log.Cursor(), nil, q.Newest, func(_, v []byte) (bool, error) { return take(v) })
+			return walk(log.Cursor(), nil, q.Newest, func(k, v []byte) (bool, error) { return take(seqOf(k), v) })
 		}
-		seqs, err := seqsOf(tx.Bucket(bucketByRecord), q)
+		seqs, err := s.seqsOf(tx, q)
 		for _, seq := range seqs {
-			if err != nil {
-				break
-			}
-			var more bool
-			if more, err = take(log.Get(seqKey(seq))); !more {
-				break
+			if more, err := take(seq, log.Get(seqKey(seq))); err != nil || !more {
+				return err
 			}
 		}
 		return err
@@ -242,57 +266,85 @@ func seekLast(c *bolt.Cursor, prefix []byte) (k, v []byte) {
 	return c.Prev()
 }
 
-// seqsOf gives the numbers of a domain's transitions in order.
-func seqsOf(index *bolt.Bucket, q Query) ([]uint64, error) {
+// seqsOf gives the numbers of the transitions that a query selects, in order.
+func (s *Store) seqsOf(tx *bolt.Tx, q Query) ([]uint64, error) {
 	var seqs []uint64
-	err := walk(index.Cursor(), q.prefix(), false, func(k, _ []byte) (bool, error) {
-		seqs = append(seqs, binary.BigEndian.Uint64(k[len(k)-8:]))
-		return true, nil
+	err := s.rows(tx, q, func(_ monitor.RecordID, w row) (more bool, err error) {
+		seqs, err = appendChanges(seqs, tx, w.changed)
+		return true, err
 	})
-	sortSeqs(seqs, q.Newest)
+	slices.Sort(seqs)
+	if q.Newest {
+		slices.Reverse(seqs)
+	}
 	return seqs, err
+}
+
+// appendChanges adds the numbers of a record's transitions that are kept, from the newest back.
+func appendChanges(seqs []uint64, tx *bolt.Tx, newest uint64) ([]uint64, error) {
+	log := tx.Bucket(bucketTransitions)
+	for seq := newest; seq != 0; {
+		v := log.Get(seqKey(seq))
+		if v == nil {
+			break // it was pruned, and all before it
+		}
+		r := reader{b: v}
+		before := readTransitionHead(&r).before
+		if r.err == nil && before >= seq {
+			r.fail()
+		}
+		if r.err != nil {
+			return seqs, fmt.Errorf("transition %d: %w", seq, r.err)
+		}
+		seqs, seq = append(seqs, seq), before
+	}
+	return seqs, nil
+}
+
+// seqOf reads the key of a log. What is too short for one is none.
+func seqOf(k []byte) uint64 {
+	r := reader{b: k}
+	return r.seq()
 }
 
 // Intervals gives the answers that a query selects, by record and source. With Lasting it also gives what began before
 // Since and lasted until then.
 func (s *Store) Intervals(ctx context.Context, q Query) ([]monitor.Interval, error) {
 	var out []monitor.Interval
+	in := newInterner()
 	err := s.view(func(tx *bolt.Tx) error {
-		take := func(e entry) error {
-			iv, err := decodeInterval(tx, e.k, e.v)
-			out = append(out, iv)
-			return err
-		}
-		// earlier is the entry before, if that began before Since.
-		var earlier entry
-		err := walk(tx.Bucket(bucketIntervals).Cursor(), q.prefix(), false, func(k, v []byte) (bool, error) {
-			here := entry{k, v}
-			from := atOf[storedInterval](v, func(i storedInterval) time.Time { return i.From })
-			if q.Lasting && earlier.k != nil && (!bytes.Equal(earlier.series(), here.series()) || from.After(q.Since)) {
-				if err := take(earlier); err != nil {
-					return false, err
+		return s.rows(tx, q, func(id monitor.RecordID, w row) (bool, error) {
+			answers, err := s.answersOf(tx, id, w, in)
+			if err != nil {
+				return false, err
+			}
+			for i, iv := range answers {
+				next := monitor.Interval{}
+				if i+1 < len(answers) && answers[i+1].Source == iv.Source {
+					next = answers[i+1]
+				}
+				if q.selects(iv, next) {
+					out = append(out, iv)
+				}
+				if len(out) >= q.limit() {
+					return false, nil
 				}
 			}
-			earlier = entry{}
-			switch {
-			case from.Before(q.Since):
-				earlier = here
-			case q.holds(from):
-				if err := take(here); err != nil {
-					return false, err
-				}
-			}
-			return len(out) < q.limit() && ctx.Err() == nil, nil
+			return ctx.Err() == nil, nil
 		})
-		if err == nil && q.Lasting && earlier.k != nil {
-			err = take(earlier)
-		}
-		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read answers: %w", err)
 	}
 	return out, ctx.Err()
+}
+
+// selects says whether a query is for an answer that lasted until the next, which has no source if there is none.
+func (q Query) selects(iv, next monitor.Interval) bool {
+	if q.Since.IsZero() || !iv.From.Before(q.Since) {
+		return q.holds(iv.From)
+	}
+	return q.Lasting && (next.Source == "" || next.From.After(q.Since))
 }
 
 // Sweeps gives the sweep summaries that a query selects; domain and record play

@@ -1,10 +1,10 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -23,8 +23,12 @@ type RecordHistory struct {
 // has to be in memory. What f gives as an error ends it. Of the query only the domain counts.
 func (s *Store) Records(ctx context.Context, q Query, f func(RecordHistory) error) error {
 	err := s.view(func(tx *bolt.Tx) error {
-		return walk(tx.Bucket(bucketStates).Cursor(), q.prefix(), false, func(k, v []byte) (bool, error) {
-			h, err := historyOf(tx, k, v)
+		var prefix []byte
+		if q.Domain != "" {
+			prefix = append([]byte(q.Domain), 0)
+		}
+		return walk(tx.Bucket(bucketStates).Cursor(), prefix, false, func(k, v []byte) (bool, error) {
+			h, err := s.historyOf(tx, k, v)
 			if err == nil {
 				err = f(h)
 			}
@@ -38,27 +42,37 @@ func (s *Store) Records(ctx context.Context, q Query, f func(RecordHistory) erro
 }
 
 // historyOf reads all of the record with that key and state.
-func historyOf(tx *bolt.Tx, k, v []byte) (RecordHistory, error) {
-	var h RecordHistory
-	if err := json.Unmarshal(v, &h.State); err != nil {
-		return h, fmt.Errorf("state of %q: %w", k, err)
+func (s *Store) historyOf(tx *bolt.Tx, k, v []byte) (RecordHistory, error) {
+	in := newInterner()
+	state, err := readState(k, v, in)
+	if err != nil {
+		return RecordHistory{}, err
 	}
-	prefix := append(bytes.Clone(k), 0)
-	err := walk(tx.Bucket(bucketIntervals).Cursor(), prefix, false, func(k, v []byte) (bool, error) {
-		iv, err := decodeInterval(tx, k, v)
-		h.Intervals = append(h.Intervals, iv)
-		return true, err
-	})
+	h := RecordHistory{State: *state}
+	known := tx.Bucket(bucketCurrent).Get(k)
+	if known == nil {
+		return h, nil // nothing was heard of it yet
+	}
+	w, err := s.names.readRow(state.ID, known, in)
 	if err != nil {
 		return h, err
 	}
-	log := tx.Bucket(bucketTransitions)
-	return h, walk(tx.Bucket(bucketByRecord).Cursor(), prefix, false, func(k, _ []byte) (bool, error) {
-		var t monitor.Transition
-		err := json.Unmarshal(log.Get(k[len(k)-8:]), &t)
+	if h.Intervals, err = s.answersOf(tx, state.ID, w, in); err != nil {
+		return h, err
+	}
+	seqs, err := appendChanges(nil, tx, w.changed)
+	if err != nil {
+		return h, err
+	}
+	slices.Reverse(seqs)
+	for _, seq := range seqs {
+		t, err := s.names.readTransition(seq, tx.Bucket(bucketTransitions).Get(seqKey(seq)))
+		if err != nil {
+			return h, err
+		}
 		h.Transitions = append(h.Transitions, t)
-		return true, err
-	})
+	}
+	return h, nil
 }
 
 // Incidents gives the incidents that have ended, in order of their end. What f gives as an error ends it. Of the
@@ -100,19 +114,16 @@ func (s *Store) Registry(ctx context.Context) ([]monitor.StoredDomain, monitor.S
 	return domains, self, ctx.Err()
 }
 
-// Sources gives the IDs of all sources that were ever heard, by the keys of the answers alone.
+// Sources gives the IDs of all sources that were ever heard. Those that only ever failed are not among them.
 func (s *Store) Sources(ctx context.Context) (map[string]bool, error) {
 	out := map[string]bool{}
 	err := s.view(func(tx *bolt.Tx) error {
-		return walk(tx.Bucket(bucketIntervals).Cursor(), nil, false, func(k, _ []byte) (bool, error) {
-			parts := bytes.SplitN(k[:max(len(k)-8, 0)], []byte{0}, 3)
-			if len(parts) != 3 {
-				return false, fmt.Errorf("interval %q: %w", k, errKey)
+		return tx.Bucket(bucketNames).ForEach(func(k, v []byte) error {
+			name, err := readNamed(k, v)
+			if name.heard {
+				out[string(k)] = true
 			}
-			if source := bytes.TrimSuffix(parts[2], []byte{0}); !out[string(source)] {
-				out[string(source)] = true
-			}
-			return ctx.Err() == nil, nil
+			return err
 		})
 	})
 	if err != nil {

@@ -11,19 +11,37 @@
 // Buckets, all keys made for range reads in order:
 //
 //	meta         schema version, database id, time of creation
-//	domains      domain                         → JSON of monitor.StoredDomain
-//	states       domain 0 record                → JSON of monitor.RecordState
-//	contents     content hash                   → RRset, exact bytes, once
-//	intervals    domain 0 record 0 source 0 seq → when, outcome, TTL, content hash
-//	transitions  seq                            → JSON of monitor.Transition
-//	byrecord     domain 0 record 0 seq          → nothing: the index of transitions
+//	domains      domain          → JSON of monitor.StoredDomain
+//	states       domain 0 record → monitor.RecordState (state.go)
+//	current      domain 0 record → the last answer of each source, and where the record's history begins (answers.go)
+//	ended        seq             → answers of one record that ended at one time (answers.go)
+//	transitions  seq             → monitor.Transition with its votes (transition.go)
+//	unwatched    domain 0 record → nothing: rows of current whose record is not watched any more
+//	names        source          → its number (names.go)
 //	incidents    closing time, domain 0 record 0 … → JSON of closed incidents
-//	upkeep       domain                         → JSON of monitor.Upkeep
-//	sweeps       seq                            → JSON of monitor.SweepSummary
-//	self         "self"                         → JSON of monitor.SelfState
-//	audit        seq                            → JSON of monitor.Audit
-//	tokens       name                           → JSON of access.Token
-//	notices      seq                            → JSON of monitor.Notice
+//	upkeep       domain          → JSON of monitor.Upkeep
+//	sweeps       seq             → JSON of monitor.SweepSummary
+//	self         "self"          → JSON of monitor.SelfState
+//	audit        seq             → JSON of monitor.Audit
+//	tokens       name            → JSON of access.Token
+//	notices      seq             → JSON of monitor.Notice
+//
+// What there is for every record or answer is written as bytes, the rest as JSON.
+//
+// # History is an undo log
+//
+// A row of current says what a record's sources say now; a sweep that finds nothing new writes none, and the first
+// one only them, in order. What an answer put an end to is appended to ended, with the number of the record's entry
+// before it. So writing history touches the end of one bucket, however many records there are, and reading a record's
+// takes its row and one entry for each of its changes, from the newest back. Transitions are chained likewise.
+//
+// An answer is as old as its end, and the logs are in order of that. So pruning deletes the oldest part of a log, a
+// few keys a transaction, and nothing else: a chain that leads there ends there. The pages are used again by what comes,
+// so the file does not grow while as much is deleted as is written.
+//
+// Each row and entry has its contents in it, once for all sources that say the same. A bucket of contents by hash,
+// as the first databases had it, would be written in random order, and nobody could know what it is needed for
+// without reading all of history.
 //
 // Sequence numbers order events even if the clock steps back. Transitions carry
 // their own copy of what they speak of, so pruning answers never makes history
@@ -39,9 +57,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,20 +68,20 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"maildrift/monitor"
-	"maildrift/monitor/rrset"
 )
 
-// schemaVersion is what this program writes.
-const schemaVersion = 1
+// schemaVersion is what this program writes. Version 1 is migrated (migrate.go).
+const schemaVersion = 2
 
 var (
 	bucketMeta        = []byte("meta")
 	bucketDomains     = []byte("domains")
 	bucketStates      = []byte("states")
-	bucketContents    = []byte("contents")
-	bucketIntervals   = []byte("intervals")
+	bucketCurrent     = []byte("current")
+	bucketEnded       = []byte("ended")
 	bucketTransitions = []byte("transitions")
-	bucketByRecord    = []byte("byrecord")
+	bucketUnwatched   = []byte("unwatched")
+	bucketNames       = []byte("names")
 	bucketIncidents   = []byte("incidents")
 	bucketSweeps      = []byte("sweeps")
 	bucketUpkeep      = []byte("upkeep")
@@ -83,17 +101,20 @@ type Options struct {
 	Timeout time.Duration
 	// Init starts with an empty database although one is known to have existed.
 	Init bool
-	// ReadOnly opens without writing.
+	// ReadOnly opens without writing. A database of an earlier version is then refused.
 	ReadOnly bool
+	// Logger is told of a migration; nil for nobody.
+	Logger *slog.Logger
 }
 
 // Store is an open database.
 type Store struct {
 	db   *bolt.DB
 	path string
-	// mu guards fresh: the contents that were referred to since a search for unused ones began; nil while none goes on.
-	mu    sync.Mutex
-	fresh map[rrset.Hash]bool
+	// names are the numbers of sources.
+	names names
+	// commits lets one at a time change rows of current, since a new one is made from that before it.
+	commits sync.Mutex
 }
 
 // Open opens the database at path, or makes a new one if there has never been
@@ -113,29 +134,52 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	var db *bolt.DB
-	err := guard(path, func() (err error) {
+	db, err := openBolt(path, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, path: path}
+	if err := s.begin(ctx, o); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+func openBolt(path string, o Options) (db *bolt.DB, err error) {
+	err = guard(path, func() (err error) {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, FreelistType: bolt.FreelistMapType})
 		return err
 	})
-	if err != nil {
-		if errors.Is(err, bolterrors.ErrTimeout) {
-			return nil, fmt.Errorf("%w: %s is in use by %s; stop it first", ErrLocked, path, holder(path))
-		}
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%w: %s is in use by %s; stop it first", ErrLocked, path, holder(path))
+	case err != nil:
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	s := &Store{db: db, path: path}
-	if err := s.checkVersion(); err != nil {
-		_ = db.Close()
-		return nil, err
+	return db, nil
+}
+
+// begin brings an opened file to this program's version, reads what has to be in memory and notes who uses it.
+func (s *Store) begin(ctx context.Context, o Options) error {
+	version, err := s.version()
+	if err != nil {
+		return err
 	}
-	if !o.ReadOnly {
-		if err := os.WriteFile(path+".pid", fmt.Appendf(nil, "%d %s\n", os.Getpid(), time.Now().UTC().Format(time.RFC3339)), 0o600); err != nil {
-			_ = db.Close()
-			return nil, fmt.Errorf("note who uses %s: %w", path, err)
+	if version < schemaVersion {
+		if err := s.migrate(ctx, o, version); err != nil {
+			return err
 		}
 	}
-	return s, nil
+	if err := s.view(s.names.load); err != nil {
+		return fmt.Errorf("open %s: %w", s.path, err)
+	}
+	if o.ReadOnly {
+		return nil
+	}
+	if err := os.WriteFile(s.path+".pid", fmt.Appendf(nil, "%d %s\n", os.Getpid(), time.Now().UTC().Format(time.RFC3339)), 0o600); err != nil {
+		return fmt.Errorf("note who uses %s: %w", s.path, err)
+	}
+	return nil
 }
 
 // holder says who has the file open, as far as is known.
@@ -161,13 +205,8 @@ func create(path string, timeout time.Duration) error {
 	}
 	id := newID()
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, b := range [][]byte{
-			bucketMeta, bucketDomains, bucketStates, bucketContents, bucketIntervals,
-			bucketTransitions, bucketByRecord, bucketIncidents, bucketSweeps, bucketSelf, bucketUpkeep, bucketAudit, bucketNotices,
-		} {
-			if _, err := tx.CreateBucket(b); err != nil {
-				return err
-			}
+		if err := createBuckets(tx); err != nil {
+			return err
 		}
 		meta := tx.Bucket(bucketMeta)
 		return errors.Join(
@@ -186,6 +225,18 @@ func create(path string, timeout time.Duration) error {
 	return syncDir(filepath.Dir(path))
 }
 
+func createBuckets(tx *bolt.Tx) error {
+	for _, b := range [][]byte{
+		bucketMeta, bucketDomains, bucketStates, bucketCurrent, bucketEnded, bucketTransitions, bucketUnwatched,
+		bucketNames, bucketIncidents, bucketSweeps, bucketSelf, bucketUpkeep, bucketAudit, bucketNotices,
+	} {
+		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -194,13 +245,13 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func (s *Store) checkVersion() error {
-	return s.view(func(tx *bolt.Tx) error {
+// version gives the schema version of the file.
+func (s *Store) version() (v int, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil || meta.Get(keyVersion) == nil {
 			return fmt.Errorf("%w: %s is a bbolt database of another program; name another data directory", ErrForeign, s.path)
 		}
-		var v int
 		if _, err := fmt.Sscan(string(meta.Get(keyVersion)), &v); err != nil || v < 1 {
 			return fmt.Errorf("%w: %s has no readable schema version", ErrForeign, s.path)
 		}
@@ -209,6 +260,7 @@ func (s *Store) checkVersion() error {
 		}
 		return nil
 	})
+	return v, err
 }
 
 // Close closes the database.
@@ -232,215 +284,6 @@ func putJSON(b *bolt.Bucket, key []byte, v any) error {
 		return fmt.Errorf("encode: %w", err)
 	}
 	return b.Put(key, data)
-}
-
-// Commit writes a batch in one transaction. Transitions get their sequence
-// numbers here.
-func (s *Store) Commit(ctx context.Context, b monitor.Batch) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := s.update(func(tx *bolt.Tx) error {
-		s.useContents(b.Intervals)
-		return errors.Join(
-			commitRegistry(tx, b), commitStates(tx, b), commitTransitions(tx, b),
-			commitIntervals(tx, b), commitIncidents(tx, b), commitUpkeep(tx, b), commitAudit(tx, b), commitNotices(tx, b), commitSweep(tx, b))
-	})
-	if err != nil {
-		return fmt.Errorf("write to %s: %w", s.path, err)
-	}
-	return nil
-}
-
-func commitRegistry(tx *bolt.Tx, b monitor.Batch) error {
-	bucket := tx.Bucket(bucketDomains)
-	for _, d := range b.Domains {
-		if err := putJSON(bucket, []byte(d.Name), d); err != nil {
-			return err
-		}
-	}
-	for _, name := range b.Gone {
-		if err := bucket.Delete([]byte(name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func commitStates(tx *bolt.Tx, b monitor.Batch) error {
-	bucket := tx.Bucket(bucketStates)
-	states := slices.Clone(b.States)
-	slices.SortFunc(states, func(x, y monitor.RecordState) int { return x.ID.Compare(y.ID) })
-	for _, st := range states {
-		if err := putJSON(bucket, recordKey(st.ID), st); err != nil {
-			return err
-		}
-	}
-	for _, id := range b.Removed {
-		if err := bucket.Delete(recordKey(id)); err != nil {
-			return err
-		}
-	}
-	if b.Self != nil {
-		return putJSON(tx.Bucket(bucketSelf), keySelf, b.Self)
-	}
-	return nil
-}
-
-func commitUpkeep(tx *bolt.Tx, b monitor.Batch) error {
-	if len(b.Upkeep) == 0 && len(b.UpkeepGone) == 0 {
-		return nil
-	}
-	bucket, err := tx.CreateBucketIfNotExists(bucketUpkeep) // the first databases have none
-	if err != nil {
-		return err
-	}
-	for _, u := range b.Upkeep {
-		if err := putJSON(bucket, []byte(u.Domain), u); err != nil {
-			return err
-		}
-	}
-	for _, name := range b.UpkeepGone {
-		if err := bucket.Delete([]byte(name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func commitAudit(tx *bolt.Tx, b monitor.Batch) error {
-	return appendLog(tx, bucketAudit, b.Audit, func(a *monitor.Audit, seq uint64) { a.Seq = seq })
-}
-
-func commitNotices(tx *bolt.Tx, b monitor.Batch) error {
-	return appendLog(tx, bucketNotices, b.Notices, func(*monitor.Notice, uint64) {})
-}
-
-// appendLog appends to a log that the first databases do not have.
-func appendLog[T any](tx *bolt.Tx, name []byte, rows []T, number func(row *T, seq uint64)) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	bucket, err := tx.CreateBucketIfNotExists(name)
-	if err != nil {
-		return err
-	}
-	bucket.FillPercent = 0.95
-	for _, row := range rows {
-		seq, err := bucket.NextSequence()
-		if err != nil {
-			return err
-		}
-		number(&row, seq)
-		if err := putJSON(bucket, seqKey(seq), row); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func commitTransitions(tx *bolt.Tx, b monitor.Batch) error {
-	log, index := tx.Bucket(bucketTransitions), tx.Bucket(bucketByRecord)
-	log.FillPercent = 0.95
-	for _, t := range b.Transitions {
-		seq, err := log.NextSequence()
-		if err != nil {
-			return err
-		}
-		t.Seq = seq
-		if err := putJSON(log, seqKey(seq), t); err != nil {
-			return err
-		}
-		if err := index.Put(append(append(recordKey(t.ID), 0), seqKey(seq)...), nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func commitIntervals(tx *bolt.Tx, b monitor.Batch) error {
-	bucket, contents := tx.Bucket(bucketIntervals), tx.Bucket(bucketContents)
-	sorted := slices.Clone(b.Intervals)
-	slices.SortStableFunc(sorted, func(x, y monitor.Interval) int {
-		if c := x.ID.Compare(y.ID); c != 0 {
-			return c
-		}
-		return strings.Compare(x.Source, y.Source)
-	})
-	for _, iv := range sorted {
-		seq, err := bucket.NextSequence()
-		if err != nil {
-			return err
-		}
-		if !iv.Set.Empty() {
-			hash := iv.Set.Hash()
-			if contents.Get(hash[:]) == nil {
-				if err := putJSON(contents, hash[:], iv.Set); err != nil {
-					return err
-				}
-			}
-		}
-		if err := bucket.Put(intervalKey(iv, seq), intervalValue(iv)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func intervalKey(iv monitor.Interval, seq uint64) []byte {
-	return append([]byte(string(iv.ID.Domain)+"\x00"+iv.ID.Key+"\x00"+iv.Source+"\x00"), seqKey(seq)...)
-}
-
-// storedInterval is an interval with its content by hash.
-type storedInterval struct {
-	From    time.Time  `json:"from"`
-	Outcome string     `json:"outcome"`
-	TTL     uint32     `json:"ttl"`
-	Content rrset.Hash `json:"content,omitzero"`
-	// Authority and Mark came later: older rows have neither.
-	Authority bool         `json:"authority,omitempty"`
-	Mark      monitor.Mark `json:"mark,omitempty"`
-}
-
-func intervalValue(iv monitor.Interval) []byte {
-	v := storedInterval{From: iv.From, Outcome: iv.Outcome.String(), TTL: iv.TTL, Authority: iv.Authority, Mark: iv.Mark}
-	if !iv.Set.Empty() {
-		v.Content = iv.Set.Hash()
-	}
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // a struct of plain fields always encodes
-	}
-	return data
-}
-
-// commitIncidents keeps the ends of incidents; open ones live in their record's state.
-func commitIncidents(tx *bolt.Tx, b monitor.Batch) error {
-	bucket := tx.Bucket(bucketIncidents)
-	for _, in := range b.Incidents {
-		if in.Open() {
-			continue
-		}
-		key := binary.BigEndian.AppendUint64(nil, uint64(in.Closed.UnixNano()))
-		key = append(append(key, recordKey(in.ID)...), "\x00"+string(in.Name)+"\x00"+in.Value...)
-		if err := putJSON(bucket, key, in); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func commitSweep(tx *bolt.Tx, b monitor.Batch) error {
-	if b.Sweep == nil {
-		return nil
-	}
-	bucket := tx.Bucket(bucketSweeps)
-	bucket.FillPercent = 0.95
-	seq, err := bucket.NextSequence()
-	if err != nil {
-		return err
-	}
-	return putJSON(bucket, seqKey(seq), b.Sweep)
 }
 
 // Backup writes a consistent copy of the database while it is in use, and gives

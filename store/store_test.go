@@ -361,7 +361,7 @@ func TestPrune(t *testing.T) {
 		Sweep:     &monitor.SweepSummary{Started: recent},
 	})
 	p, err := s.Prune(ctx, Retention{History: 24 * time.Hour, Sweeps: 24 * time.Hour}, day)
-	if want := (Pruned{Transitions: 1, Intervals: 2, Incidents: 1, Sweeps: 10, Audit: 1, Notices: 1, Contents: 1}); err != nil || p != want {
+	if want := (Pruned{Transitions: 1, Intervals: 2, Incidents: 1, Sweeps: 10, Audit: 1, Notices: 1}); err != nil || p != want {
 		t.Errorf("%+v, %v; want %+v", p, err, want)
 	}
 	left, err := s.Intervals(ctx, Query{})
@@ -403,26 +403,6 @@ func TestAnswersThatLasted(t *testing.T) {
 	}
 	if want := []string{"changed -3", "changed 1", "later 2", "long -9", "sharp 0", "last -1"}; err != nil || !slices.Equal(lines, want) {
 		t.Errorf("%q, %v; want %q", lines, err, want)
-	}
-}
-
-// TestContentsThatComeBackStay commits an answer between the search for contents that nobody refers to and their end.
-func TestContentsThatComeBackStay(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "db"))
-	spf := id("a.test", "spf")
-	interval := func(source, text string) monitor.Interval {
-		return monitor.Interval{ID: spf, Source: source, From: day, Set: txt(text)}
-	}
-	commit(t, s, monitor.Batch{States: []monitor.RecordState{{ID: spf}}, Intervals: []monitor.Interval{interval("one", "kept")}})
-	s.noteContents(true)
-	commit(t, s, monitor.Batch{Intervals: []monitor.Interval{interval("two", "fresh")}})
-	if !s.justUsed(txt("fresh").Hash()) || s.justUsed(txt("kept").Hash()) {
-		t.Error("what was committed meanwhile is not noted")
-	}
-	s.noteContents(false)
-	n := 0
-	if err := s.pruneContents(ctx, &n); err != nil || n != 0 {
-		t.Errorf("%d contents deleted that are referred to, %v", n, err)
 	}
 }
 
@@ -575,47 +555,6 @@ func TestF73KillLosesNothingThatWasAcknowledged(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d transactions, none lost", rounds, acknowledged)
-}
-
-func FuzzDecodeInterval(f *testing.F) {
-	iv := sample().Intervals[0]
-	f.Add(intervalKey(iv, 1), intervalValue(iv))
-	f.Add([]byte("a\x00b"), []byte("{}"))
-	path := filepath.Join(f.TempDir(), "db")
-	s := open(f, path)
-	f.Fuzz(func(_ *testing.T, k, v []byte) {
-		_ = s.db.View(func(tx *bolt.Tx) error {
-			_, _ = decodeInterval(tx, k, v)
-			return nil
-		})
-	})
-}
-
-func BenchmarkCommitFirstSweep(b *testing.B) {
-	var batch monitor.Batch
-	for i := range 1000 {
-		rid := id(fmt.Sprintf("d%05d.test", i), "spf")
-		batch.States = append(batch.States, monitor.RecordState{ID: rid, Baseline: txt("v=spf1 -all")})
-		for j := range 12 {
-			batch.Intervals = append(batch.Intervals, monitor.Interval{ID: rid, Source: fmt.Sprint("r", j), From: day, Set: txt("v=spf1 -all")})
-		}
-	}
-	for b.Loop() {
-		s, err := Open(ctx, filepath.Join(b.TempDir(), "db"), Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		commit(b, s, batch)
-		_ = s.Close()
-	}
-	b.ReportMetric(float64(len(batch.States)), "records/op")
-}
-
-func BenchmarkCommitUnchangedSweep(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "db"))
-	for b.Loop() {
-		commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Group: "default", Started: day}})
-	}
 }
 
 func TestUpkeepIsKeptReplacedAndForgotten(t *testing.T) {

@@ -77,7 +77,7 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	if d.access, err = accessOf(cfg, d.flags.allowRemote); err != nil {
 		return usageError(err)
 	}
-	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: d.flags.init}); err != nil {
+	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: d.flags.init, Logger: d.log}); err != nil {
 		return usageError(err)
 	}
 	memory, err := d.store.Load(ctx)

@@ -1,0 +1,298 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"maildrift/monitor"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// The fleet that is measured: records of a mail domain, heard from public resolvers and the zone's own servers, and
+// committed in stages as the engine does.
+const (
+	fleetResolvers = 12
+	fleetStage     = 1000
+)
+
+// fleetDomains gives how many domains are measured: MAILDRIFT_BENCH_RECORDS, six a domain, or few enough for make bench.
+func fleetDomains(b *testing.B) int {
+	n, err := strconv.Atoi(os.Getenv("MAILDRIFT_BENCH_RECORDS"))
+	if err != nil || n <= 0 {
+		n = 12_000
+	}
+	b.ReportMetric(float64(n), "records")
+	return n / 6
+}
+
+// fleetRecord is one record of each domain of the fleet.
+type fleetRecord struct {
+	key  string
+	kind mailrec.Kind
+	// own says that its content is this domain's alone.
+	own bool
+	set func(domain, version int) rrset.Set
+}
+
+func parsed(t rrset.Type, format string, args ...any) rrset.Set {
+	s, err := rrset.Parse(t, fmt.Sprintf(format, args...))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+var fleetRecords = []fleetRecord{
+	{"dkim:s1", mailrec.DKIM, true, func(d, v int) rrset.Set {
+		return parsed(rrset.TXT, "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA%0280d%0106dIDAQAB", d, v)
+	}},
+	{"dkim:s2", mailrec.CNAME, true, func(d, v int) rrset.Set {
+		return parsed(rrset.CNAME, "s2.d%06d-%d.dkim.mailservice.example", d, v)
+	}},
+	{"dmarc", mailrec.DMARC, false, func(d, v int) rrset.Set {
+		return parsed(rrset.TXT, "v=DMARC1; p=reject; rua=mailto:dmarc%d-%d@reports.example", d%8, v)
+	}},
+	{"mx", mailrec.MX, false, func(d, v int) rrset.Set { return parsed(rrset.MX, "10 mx%d-%d.mailservice.example", d%4, v) }},
+	{"ownership", mailrec.Ownership, true, func(d, v int) rrset.Set {
+		return parsed(rrset.TXT, "mailservice-verification=%032d%d", d, v)
+	}},
+	{"spf", mailrec.SPF, false, func(d, v int) rrset.Set {
+		return parsed(rrset.TXT, "v=spf1 include:spf%d-%d.mailservice.example -all", d%16, v)
+	}},
+}
+
+// fleetSources are who is heard about a domain.
+func fleetSources(domain int) []resolve.Source {
+	var out []resolve.Source
+	for i := range fleetResolvers {
+		out = append(out, resolve.Source{ID: fmt.Sprintf("resolver%d", i), Operator: resolve.Operator(fmt.Sprintf("operator%d", i))})
+	}
+	for i := range 2 {
+		out = append(out, resolve.Source{ID: fmt.Sprintf("ns%d.dns%d.example/192.0.2.%d", i, domain%50, domain%50+100*i), Role: resolve.Authoritative})
+	}
+	return out
+}
+
+// fleetHeard is what a sweep commits of one record when it is new or has changed.
+func fleetHeard(batch *monitor.Batch, domain int, r fleetRecord, version int, at time.Time) {
+	name := rrset.Name(fmt.Sprintf("d%06d.example", domain))
+	rid := monitor.RecordID{Domain: name, Key: r.key}
+	set := r.set(domain, version)
+	zone := rrset.Name(fmt.Sprintf("dns%d.example", domain%50))
+	batch.States = append(batch.States, monitor.RecordState{
+		ID: rid, Name: name, Expectation: mailrec.Expectation{Kind: r.kind, Match: mailrec.Captured}, Baseline: set, OldTTL: 3600, Affordable: r.kind == mailrec.SPF,
+		State: judge.State{Phase: judge.Verified, Verdict: judge.Holding, Since: at, Registered: day, VerifiedAt: at}, Zone: name, Servers: []rrset.Name{"ns0." + zone, "ns1." + zone},
+	})
+	t := monitor.Transition{
+		ID: rid, New: set, Rebased: true,
+		Transition: judge.Transition{From: judge.Position{}, To: judge.Position{Phase: judge.Verified, Verdict: judge.Holding}, At: at},
+		Decision:   judge.Decision{Verdict: judge.Holding, Authority: judge.AuthorityGood, Configured: 12, Heard: 12, Allowed: 2, Servers: 2, ServersHeard: 2},
+	}
+	lines := set.Lines()
+	for i, s := range fleetSources(domain) {
+		authority := s.Role == resolve.Authoritative
+		ttl := uint32(3600 - 271*i)
+		batch.Intervals = append(batch.Intervals, monitor.Interval{ID: rid, Source: s.ID, Authority: authority, From: at, Set: set, TTL: ttl})
+		t.Votes = append(t.Votes, monitor.SourceVote{
+			Source: s.ID, Operator: s.Operator, Authority: authority, Stand: judge.Good, Lines: slices.Clone(lines), TTL: ttl,
+			At: at.Add(time.Duration(i) * 12_345_678), Latency: time.Duration(i+1) * 1_234_567,
+		})
+	}
+	batch.Transitions = append(batch.Transitions, t)
+}
+
+// fleetStages gives what the first sweep of a fleet commits, a stage at a time.
+func fleetStages(domains int, commit func(monitor.Batch)) {
+	for from := 0; from < domains; from += fleetStage {
+		var batch monitor.Batch
+		at := day.Add(time.Duration(from) * time.Millisecond)
+		for d := from; d < min(from+fleetStage, domains); d++ {
+			for _, r := range fleetRecords {
+				fleetHeard(&batch, d, r, 0, at)
+			}
+		}
+		commit(batch)
+	}
+	commit(monitor.Batch{Sweep: &monitor.SweepSummary{Group: "default", Started: day, Domains: domains}})
+}
+
+// fleetStore gives a database after the first sweep.
+func fleetStore(b *testing.B, domains int) *Store {
+	b.Helper()
+	s := open(b, filepath.Join(b.TempDir(), "db"))
+	fleetStages(domains, func(batch monitor.Batch) { commit(b, s, batch) })
+	return s
+}
+
+// fleetYear adds a year of changes at the rate of a real organisation (0.19 a record and year), in daily sweeps. It
+// gives how many records changed.
+func fleetYear(b *testing.B, s *Store, domains int, year int) (changes int) {
+	b.Helper()
+	next := 0.0
+	for d := range 365 {
+		var batch monitor.Batch
+		at := day.AddDate(year, 0, d+1)
+		for next += float64(domains*len(fleetRecords)) * 0.19 / 365; next >= 1; next-- {
+			changes++
+			n := changes * 7919 % (domains * len(fleetRecords))
+			fleetHeard(&batch, n/len(fleetRecords), fleetRecords[n%len(fleetRecords)], 1000*(year+1)+d, at)
+		}
+		batch.Sweep = &monitor.SweepSummary{Group: "default", Started: at}
+		commit(b, s, batch)
+	}
+	return changes
+}
+
+// BenchmarkFirstSweep commits all states, answers and verifications of a fleet; s/op is the time in Commit alone.
+func BenchmarkFirstSweep(b *testing.B) {
+	domains := fleetDomains(b)
+	var took time.Duration
+	var size int64
+	for range b.N {
+		s := open(b, filepath.Join(b.TempDir(), "db"))
+		fleetStages(domains, func(batch monitor.Batch) {
+			began := time.Now()
+			commit(b, s, batch)
+			took += time.Since(began)
+		})
+		size = s.Size()
+		_ = s.Close()
+	}
+	b.ReportMetric(took.Seconds()/float64(b.N), "commit-s")
+	b.ReportMetric(float64(size)/float64(domains*len(fleetRecords)), "B/record")
+}
+
+// BenchmarkUnchangedSweep commits a sweep that found nothing new.
+func BenchmarkUnchangedSweep(b *testing.B) {
+	s := fleetStore(b, fleetDomains(b))
+	for b.Loop() {
+		commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Group: "default", Started: day}})
+	}
+}
+
+// BenchmarkChangedSweep commits a sweep in which one record of a hundred has changed for all sources.
+func BenchmarkChangedSweep(b *testing.B) {
+	domains := fleetDomains(b)
+	s := fleetStore(b, domains)
+	sweep := 0
+	for b.Loop() {
+		b.StopTimer()
+		sweep++
+		var batch monitor.Batch
+		for n := sweep % 100; n < domains*len(fleetRecords); n += 100 {
+			fleetHeard(&batch, n/len(fleetRecords), fleetRecords[n%len(fleetRecords)], sweep, day.Add(time.Duration(sweep)*time.Hour))
+		}
+		b.StartTimer()
+		commit(b, s, batch)
+	}
+}
+
+// BenchmarkHistoryOfOneRecord reads all answers of one record out of a fleet's history of a year, in which it changed
+// a dozen times.
+func BenchmarkHistoryOfOneRecord(b *testing.B) {
+	domains := fleetDomains(b)
+	s := fleetStore(b, domains)
+	fresh := s.Size()
+	changes := fleetYear(b, s, domains, 0)
+	b.ReportMetric(float64(s.Size()-fresh)/float64(changes), "B/change")
+	for v := range 12 {
+		var batch monitor.Batch
+		fleetHeard(&batch, domains/2, fleetRecords[0], 5000+v, day.AddDate(1, 0, v+1))
+		commit(b, s, batch)
+	}
+	q := Query{Domain: rrset.Name(fmt.Sprintf("d%06d.example", domains/2)), Record: fleetRecords[0].key}
+	for b.Loop() {
+		if got, err := s.Intervals(ctx, q); err != nil || len(got) < 13*(fleetResolvers+2) {
+			b.Fatal(len(got), err)
+		}
+	}
+}
+
+// BenchmarkStartUp opens a fleet's database and reads what the engine starts from.
+func BenchmarkStartUp(b *testing.B) {
+	domains := fleetDomains(b)
+	s := fleetStore(b, domains)
+	_ = s.Close()
+	for b.Loop() {
+		s, err := Open(ctx, s.path, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		m, err := s.Load(ctx)
+		if err != nil || len(m.States) != domains*len(fleetRecords) {
+			b.Fatal(len(m.States), err)
+		}
+		answers := 0
+		if err := m.LastSeen(func(monitor.Interval) { answers++ }); err != nil || answers != domains*len(fleetRecords)*(fleetResolvers+2) {
+			b.Fatal(answers, err)
+		}
+		_ = s.Close()
+	}
+}
+
+// BenchmarkPruneBesideCommits deletes a year of history while another goroutine commits what a sweep does, and gives
+// the longest that a commit took.
+func BenchmarkPruneBesideCommits(b *testing.B) {
+	domains := fleetDomains(b)
+	var longest, alone time.Duration
+	var gone Pruned
+	for range b.N {
+		b.StopTimer()
+		s := fleetStore(b, domains)
+		for range 20 { // many changes of all records, in order
+			for from := 0; from < domains; from += fleetStage {
+				var batch monitor.Batch
+				for d := from; d < min(from+fleetStage, domains); d++ {
+					for _, r := range fleetRecords {
+						fleetHeard(&batch, d, r, int(b.Elapsed()), day.Add(time.Duration(from+1)*time.Second))
+					}
+				}
+				batch.States, batch.Transitions = nil, nil
+				commit(b, s, batch)
+			}
+		}
+		now := day.AddDate(1, 0, 0)
+		commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Started: now}})
+		for range 20 {
+			alone = max(alone, timedCommit(b, s, now))
+		}
+		done := make(chan struct{})
+		b.StartTimer()
+		go func() {
+			defer close(done)
+			var err error
+			if gone, err = s.Prune(ctx, Retention{History: 24 * time.Hour}, now); err != nil {
+				b.Error(err)
+			}
+		}()
+		for busy := true; busy; {
+			longest = max(longest, timedCommit(b, s, now))
+			select {
+			case <-done:
+				busy = false
+			default:
+			}
+		}
+		_ = s.Close()
+	}
+	b.ReportMetric(float64(gone.Intervals), "answers-gone")
+	b.ReportMetric(float64(longest.Microseconds())/1000, "longest-commit-ms")
+	b.ReportMetric(float64(alone.Microseconds())/1000, "longest-alone-ms")
+}
+
+func timedCommit(b *testing.B, s *Store, at time.Time) time.Duration {
+	var batch monitor.Batch
+	fleetHeard(&batch, 0, fleetRecords[0], int(at.Unix()), at)
+	batch.Sweep = &monitor.SweepSummary{Started: at}
+	began := time.Now()
+	commit(b, s, batch)
+	return time.Since(began)
+}

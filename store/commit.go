@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
@@ -47,6 +48,8 @@ type writing struct {
 	states      []pair
 	transitions [][]byte
 	rows        []*rowWriting
+	// ends are what all of them put an end to, in the order of the log.
+	ends []endWriting
 	// ended and changed are the numbers of the last entries in the logs before the batch.
 	ended, changed uint64
 }
@@ -61,12 +64,41 @@ type rowWriting struct {
 	// answers are runs of the batch's intervals, changes numbers of its transitions.
 	answers [][]monitor.Interval
 	changes []int
-	// row is the new row, and value how it is written; ends are what ended, written. fresh says that there was no
-	// row before.
+	// row is the new row, and value how it is written; ends are what ended. fresh says that there was no row before.
 	row   row
 	value []byte
-	ends  [][]byte
+	ends  []endWriting
 	fresh bool
+}
+
+// endWriting is an entry of the log of ended answers.
+type endWriting struct {
+	at    time.Time
+	row   *row
+	value []byte
+}
+
+// endingsOf writes what ended of a record, whose own order stays even if the clock stepped back.
+func (n *names) endingsOf(w *row, ends []ending) []endWriting {
+	var out []endWriting
+	var latest time.Time
+	for _, e := range ends {
+		if e.at.After(latest) {
+			latest = e.at
+		}
+		out = append(out, endWriting{latest, w, n.appendEnding(nil, 0, e)})
+	}
+	return out
+}
+
+// chain numbers entries in order of their time, from a number on, and chains those of a record.
+func chain(ends []endWriting, seq uint64) {
+	slices.SortStableFunc(ends, func(x, y endWriting) int { return x.at.Compare(y.at) })
+	for _, e := range ends {
+		seq++
+		setSeq(e.value, 0, e.row.ended)
+		e.row.ended = seq
+	}
 }
 
 func (s *Store) prepare(b monitor.Batch) (*writing, error) {
@@ -179,10 +211,7 @@ func (w *writing) prepareRows(tx *bolt.Tx, from, to int) error {
 		for _, run := range r.answers {
 			ends = r.row.apply(run, ends)
 		}
-		for _, e := range ends {
-			scratch = w.names.appendEnding(scratch[:0], 0, e)
-			r.ends = append(r.ends, bytes.Clone(scratch))
-		}
+		r.ends = w.names.endingsOf(&r.row, ends)
 		scratch = w.names.appendRow(scratch[:0], r.row)
 		r.value, r.row.last = bytes.Clone(scratch), nil
 	}
@@ -191,13 +220,11 @@ func (w *writing) prepareRows(tx *bolt.Tx, from, to int) error {
 
 // number chains the entries of the logs, now that their numbers are known.
 func (w *writing) number() {
-	ended := w.ended
 	for _, r := range w.rows {
-		for _, v := range r.ends {
-			setSeq(v, 0, r.row.ended)
-			ended++
-			r.row.ended = ended
-		}
+		w.ends = append(w.ends, r.ends...)
+	}
+	chain(w.ends, w.ended)
+	for _, r := range w.rows {
 		for _, i := range r.changes {
 			setSeq(w.transitions[i], 0, r.row.changed)
 			r.row.changed = w.changed + uint64(i) + 1
@@ -213,7 +240,7 @@ func setSeq(v []byte, which int, seq uint64) { binary.BigEndian.PutUint64(v[1+8*
 func (w *writing) write(tx *bolt.Tx) error {
 	b := w.batch
 	return errors.Join(
-		w.names.save(tx), commitRegistry(tx, b), w.writeStates(tx), w.writeTransitions(tx), w.writeRows(tx),
+		w.names.save(tx), commitRegistry(tx, b), w.writeStates(tx), w.writeTransitions(tx), w.writeRows(tx), w.writeEnds(tx),
 		commitIncidents(tx, b), commitUpkeep(tx, b), commitAudit(tx, b), commitNotices(tx, b), commitSweep(tx, b))
 }
 
@@ -254,18 +281,11 @@ func (w *writing) writeTransitions(tx *bolt.Tx) error {
 }
 
 func (w *writing) writeRows(tx *bolt.Tx) error {
-	current, log, states := tx.Bucket(bucketCurrent), tx.Bucket(bucketEnded), tx.Bucket(bucketStates)
-	current.FillPercent, log.FillPercent = fill, fill
-	seq := w.ended
+	current, states := tx.Bucket(bucketCurrent), tx.Bucket(bucketStates)
+	current.FillPercent = fill
 	for _, r := range w.rows {
 		if err := current.Put(r.key, r.value); err != nil {
 			return err
-		}
-		for _, v := range r.ends {
-			seq++
-			if err := log.Put(seqKey(seq), v); err != nil {
-				return err
-			}
 		}
 		if r.fresh && states.Get(r.key) == nil {
 			if err := tx.Bucket(bucketUnwatched).Put(r.key, nil); err != nil {
@@ -273,7 +293,18 @@ func (w *writing) writeRows(tx *bolt.Tx) error {
 			}
 		}
 	}
-	return log.SetSequence(seq)
+	return nil
+}
+
+func (w *writing) writeEnds(tx *bolt.Tx) error {
+	log := tx.Bucket(bucketEnded)
+	log.FillPercent = fill
+	for i, e := range w.ends {
+		if err := log.Put(seqKey(w.ended+uint64(i)+1), e.value); err != nil {
+			return err
+		}
+	}
+	return log.SetSequence(w.ended + uint64(len(w.ends)))
 }
 
 func commitRegistry(tx *bolt.Tx, b monitor.Batch) error {

@@ -186,14 +186,7 @@ type migration struct {
 	names *names
 	// rows are what becomes of each record by its key, ends the ended answers of all.
 	rows map[string]*row
-	ends []migratedEnding
-}
-
-// migratedEnding is an entry of ended that waits for its number.
-type migratedEnding struct {
-	at    time.Time
-	row   *row
-	value []byte
+	ends []endWriting
 }
 
 func (m *migration) run() error {
@@ -304,25 +297,16 @@ func (m *migration) intervals() error {
 		}
 		m.names.learn(monitor.Batch{Intervals: list})
 		w := m.row(key)
-		ends := w.apply(list, nil)
-		var latest time.Time
-		for _, e := range ends {
-			if e.at.After(latest) { // a record's endings keep their order, even if the clock stepped back
-				latest = e.at
-			}
-			m.ends = append(m.ends, migratedEnding{latest, w, m.names.appendEnding(nil, 0, e)})
-		}
+		m.ends = append(m.ends, m.names.endingsOf(w, w.apply(list, nil))...)
 		return nil
 	})
 }
 
 // ended writes the log of ended answers in order of time.
 func (m *migration) ended() error {
-	slices.SortStableFunc(m.ends, func(x, y migratedEnding) int { return x.at.Compare(y.at) })
+	chain(m.ends, 0)
 	for i, e := range m.ends {
-		setSeq(e.value, 0, e.row.ended)
-		e.row.ended = uint64(i) + 1
-		if err := m.to.put(bucketEnded, seqKey(e.row.ended), e.value); err != nil {
+		if err := m.to.put(bucketEnded, seqKey(uint64(i)+1), e.value); err != nil {
 			return err
 		}
 	}

@@ -82,10 +82,15 @@ func (n *names) appendRow(b []byte, w row) []byte {
 }
 
 func (n *names) readRow(id monitor.RecordID, v []byte, in *interner) (row, error) {
+	return n.readRowInto(id, v, in, nil)
+}
+
+// readRowInto is readRow into the memory of answers that are not needed any more.
+func (n *names) readRowInto(id monitor.RecordID, v []byte, in *interner, into []monitor.Interval) (row, error) {
 	r := reader{b: v, in: in}
 	r.format(rowFormat)
 	w := row{ended: r.seq(), changed: r.seq()}
-	w.last = n.readAnswers(&r, id, epoch)
+	w.last = n.readAnswers(&r, id, epoch, into)
 	if err := r.end(); err != nil {
 		return row{}, fmt.Errorf("what is known of %s: %w", id, err)
 	}
@@ -117,7 +122,7 @@ func readEndingHead(r *reader) endingHead {
 func (n *names) readEnding(id monitor.RecordID, v []byte, in *interner) (before uint64, e ending, err error) {
 	r := reader{b: v, in: in}
 	h := readEndingHead(&r)
-	e = ending{h.at, n.readAnswers(&r, id, h.at)}
+	e = ending{h.at, n.readAnswers(&r, id, h.at, nil)}
 	if err := r.end(); err != nil {
 		return 0, ending{}, fmt.Errorf("ended answers of %s: %w", id, err)
 	}
@@ -170,15 +175,17 @@ func (n *names) appendAnswer(b []byte, iv *monitor.Interval, contents []rrset.Se
 	return binary.AppendUvarint(b, uint64(1+slices.IndexFunc(contents, iv.Set.Equal))) // 0 is none
 }
 
-func (n *names) readAnswers(r *reader, id monitor.RecordID, base time.Time) []monitor.Interval {
-	answers := make([]monitor.Interval, r.count())
-	contents := make([]rrset.Set, 1+r.count())
-	for i := range contents[1:] {
-		contents[1+i] = r.set()
+func (n *names) readAnswers(r *reader, id monitor.RecordID, base time.Time, into []monitor.Interval) []monitor.Interval {
+	count := r.count()
+	answers := slices.Grow(into[:0], count)[:count]
+	var few [4]rrset.Set
+	contents := few[:1]
+	for range r.count() {
+		contents = append(contents, r.set())
 	}
 	for i := range answers {
 		iv := &answers[i]
-		iv.ID, iv.Source = id, n.read(r)
+		*iv = monitor.Interval{ID: id, Source: n.read(r)}
 		n.readAnswer(r, iv, contents, base)
 		base = iv.From
 	}

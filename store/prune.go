@@ -16,7 +16,7 @@ import (
 
 // pruneBatch is how many keys one transaction deletes at most, so that sweeps
 // never wait long for their turn to write.
-const pruneBatch = 2000
+const pruneBatch = 500
 
 // sane is how far ahead of the last sweep the clock may be before nothing is deleted: a
 // machine whose clock woke up in another year must not lose its history.
@@ -59,21 +59,12 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (Prune
 				return h.at, h.answers, r.err
 			}),
 			s.pruneUnwatched(ctx, before, &p.Intervals),
-			s.prune(ctx, bucketIncidents, &p.Incidents, func(v []byte) bool {
-				return atOf(v, func(i monitor.Incident) time.Time { return i.Closed }).Before(before)
-			}),
-			s.prune(ctx, bucketAudit, &p.Audit, func(v []byte) bool {
-				return atOf(v, func(a monitor.Audit) time.Time { return a.At }).Before(before)
-			}),
-			s.prune(ctx, bucketNotices, &p.Notices, func(v []byte) bool {
-				return atOf(v, func(n monitor.Notice) time.Time { return n.At }).Before(before)
-			}))
+			s.pruneLog(ctx, bucketIncidents, before, now, &p.Incidents, atOf(func(i monitor.Incident) time.Time { return i.Closed })),
+			s.pruneLog(ctx, bucketAudit, before, now, &p.Audit, atOf(func(a monitor.Audit) time.Time { return a.At })),
+			s.pruneLog(ctx, bucketNotices, before, now, &p.Notices, atOf(func(n monitor.Notice) time.Time { return n.At })))
 	}
 	if keep.Sweeps > 0 {
-		before := now.Add(-keep.Sweeps)
-		errs = append(errs, s.prune(ctx, bucketSweeps, &p.Sweeps, func(v []byte) bool {
-			return atOf(v, func(sw monitor.SweepSummary) time.Time { return sw.Started }).Before(before)
-		}))
+		errs = append(errs, s.pruneLog(ctx, bucketSweeps, now.Add(-keep.Sweeps), now, &p.Sweeps, atOf(func(sw monitor.SweepSummary) time.Time { return sw.Started })))
 	}
 	return p, errors.Join(errs...)
 }
@@ -81,80 +72,56 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (Prune
 // pruneLog deletes the oldest part of a log, up to the first entry that is young. An entry from a clock that was ahead
 // does not protect those behind it; it stays until its time has come. headOf gives the time of an entry and how many
 // things it counts for.
-func (s *Store) pruneLog(ctx context.Context, bucket []byte, before, now time.Time, n *int, headOf func([]byte) (time.Time, int, error)) error {
-	return s.pruneBatches(ctx, bucket, func(k, v []byte) (fate, error) {
-		at, things, err := headOf(v)
-		switch {
-		case err != nil:
-			return stop, fmt.Errorf("%s %d: %w", bucket, seqOf(k), err)
-		case at.Before(before):
-			*n += things
-			return drop, nil
-		case at.After(now):
-			return leave, nil
-		}
-		return stop, nil
-	})
-}
-
-// prune deletes what is old of a bucket.
-func (s *Store) prune(ctx context.Context, bucket []byte, n *int, old func(v []byte) bool) error {
-	return s.pruneBatches(ctx, bucket, func(_, v []byte) (fate, error) {
-		if !old(v) {
-			return leave, nil
-		}
-		*n++
-		return drop, nil
-	})
-}
-
-// fate is what becomes of a key, and whether the next is looked at.
-type fate int
-
-const (
-	leave fate = iota
-	drop
-	stop
-)
-
-// pruneBatches judges keys in order and deletes some, a batch a transaction.
-func (s *Store) pruneBatches(ctx context.Context, bucket []byte, judge func(k, v []byte) (fate, error)) error {
+//
+// What is old is looked for without keeping commits waiting, since nobody but Prune changes what is in a log.
+func (s *Store) pruneLog(ctx context.Context, log []byte, before, now time.Time, n *int, headOf func([]byte) (time.Time, int, error)) error {
 	var from []byte
 	for ctx.Err() == nil {
-		done := false
-		err := s.update(func(tx *bolt.Tx) (err error) {
-			b := tx.Bucket(bucket)
+		var doomed [][]byte
+		things, done := 0, false
+		err := s.view(func(tx *bolt.Tx) error {
+			b := tx.Bucket(log)
 			if b == nil {
 				done = true // a database from before there was one
 				return nil
 			}
-			var doomed [][]byte
 			c := b.Cursor()
 			k, v := c.Seek(from)
 			for looked := 0; k != nil && looked < pruneBatch && !done; looked++ {
-				var what fate
-				if what, err = judge(k, v); err != nil {
-					return err
+				at, counts, err := headOf(v)
+				switch {
+				case err != nil:
+					return fmt.Errorf("%s %x: %w", log, k, err)
+				case at.Before(before):
+					doomed, things = append(doomed, bytes.Clone(k)), things+counts
+				default:
+					done = !at.After(now)
 				}
-				if what == drop {
-					doomed = append(doomed, bytes.Clone(k))
-				}
-				done = what == stop
 				k, v = c.Next()
 			}
 			done, from = done || k == nil, bytes.Clone(k)
-			for _, k := range doomed {
-				if err := b.Delete(k); err != nil {
-					return err
-				}
-			}
 			return nil
 		})
-		if err != nil || done {
+		if err == nil && len(doomed) > 0 {
+			err = s.update(func(tx *bolt.Tx) error { return deleteAll(tx.Bucket(log), doomed) })
+		}
+		if err != nil {
 			return err
+		}
+		if *n += things; done {
+			return nil
 		}
 	}
 	return ctx.Err()
+}
+
+func deleteAll(b *bolt.Bucket, keys [][]byte) error {
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pruneUnwatched deletes what sources said last of records that nobody watches any more, once it is old, and the row
@@ -215,13 +182,15 @@ func (s *Store) pruneRow(tx *bolt.Tx, k []byte, before time.Time, n *int) error 
 	return nil
 }
 
-// atOf gives the time of a value; what cannot be read is as of now and stays.
-func atOf[T any](v []byte, at func(T) time.Time) time.Time {
-	var x T
-	if json.Unmarshal(v, &x) != nil {
-		return time.Now()
+// atOf reads the time of a JSON value. What cannot be read is as of now and stays.
+func atOf[T any](at func(T) time.Time) func(v []byte) (time.Time, int, error) {
+	return func(v []byte) (time.Time, int, error) {
+		var x T
+		if json.Unmarshal(v, &x) != nil {
+			return time.Now(), 1, nil
+		}
+		return at(x), 1, nil
 	}
-	return at(x)
 }
 
 // checkClock holds the time against the last sweep that was written.

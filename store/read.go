@@ -133,12 +133,15 @@ func decodeStates(chunks <-chan statesChunk) (err error) {
 
 // lastSeen hands over the rows of current, answer by answer.
 func (s *Store) lastSeen(take func(monitor.Interval)) error {
-	in := newInterner()
+	r := reader{in: newInterner()}
+	var w row
 	return s.view(func(tx *bolt.Tx) error {
-		return walk(tx.Bucket(bucketCurrent).Cursor(), nil, false, func(k, v []byte) (bool, error) {
-			w, err := s.readRowOf(k, v, in)
-			for _, iv := range w.last {
-				take(iv)
+		return walk(tx.Bucket(bucketCurrent).Cursor(), nil, false, func(k, v []byte) (more bool, err error) {
+			if w, err = s.names.readRowInto(r.recordID(k), v, r.in, w.last); err == nil {
+				err = r.end()
+			}
+			for i := range w.last {
+				take(w.last[i])
 			}
 			return true, err
 		})

@@ -406,6 +406,37 @@ func TestAnswersThatLasted(t *testing.T) {
 	}
 }
 
+// What pruning frees is used again, so the file of a daemon that prunes does not grow.
+func TestTheFileDoesNotGrowWhileAsMuchIsPruned(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	s.db.NoSync = true
+	size := map[int]int64{}
+	for month := range 12 {
+		for sweep := range 60 {
+			at := day.AddDate(0, month, 0).Add(time.Duration(sweep) * time.Hour)
+			b := monitor.Batch{Sweep: &monitor.SweepSummary{Started: at}}
+			for record := range 30 {
+				rid := id(fmt.Sprintf("d%02d.test", record), "spf")
+				b.States = append(b.States, monitor.RecordState{ID: rid})
+				b.Transitions = append(b.Transitions, monitor.Transition{ID: rid, Transition: judge.Transition{At: at}, Why: strings.Repeat("x", 200)})
+				for _, source := range []string{"one", "two", "three"} {
+					b.Intervals = append(b.Intervals, monitor.Interval{ID: rid, Source: source, From: at, Set: txt(fmt.Sprint(month, sweep))})
+				}
+			}
+			commit(t, s, b)
+		}
+		if _, err := s.Prune(ctx, Retention{History: 60 * 24 * time.Hour, Sweeps: 60 * 24 * time.Hour}, day.AddDate(0, month, 3)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.view(func(tx *bolt.Tx) error { size[month] = tx.Size(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size[11] > size[3]*5/4 {
+		t.Errorf("the file has grown: %v", size)
+	}
+}
+
 func TestF66AClockFromAnotherYearDeletesNothing(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "db"))
 	commit(t, s, sample())

@@ -192,3 +192,54 @@ func TestOldFilesAreKeptBesideEachOther(t *testing.T) {
 		}
 	}
 }
+
+// A copy that lacks something, or says something else, is noticed.
+func TestACopyIsHeldAgainstTheOldFile(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(tx *bolt.Tx) error
+	}{
+		{"nothing", nil},
+		{"a state is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketStates) }},
+		{"a transition is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketTransitions) }},
+		{"ended answers are missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketEnded) }},
+		{"a row is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketCurrent) }},
+		{"a name is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketNames) }},
+		{"a row is another's", func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucketCurrent)
+			k, _ := b.Cursor().First()
+			_, other := b.Cursor().Last()
+			return b.Put(k, other)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := version1(t)
+			db, err := openBolt(path, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			old := &Store{db: db, path: path}
+			defer db.Close()
+			copied := filepath.Join(t.TempDir(), "copy.db")
+			if err := old.copyTo(ctx, copied); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, copied)
+			if tt.spoil != nil {
+				if err := s.db.Update(tt.spoil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err = old.view(func(tx *bolt.Tx) error { return s.verify(ctx, tx) })
+			if (err != nil) != (tt.spoil != nil) {
+				t.Errorf("verified with %v", err)
+			}
+		})
+	}
+}
+
+func deleteFirst(tx *bolt.Tx, bucket []byte) error {
+	k, _ := tx.Bucket(bucket).Cursor().First()
+	return tx.Bucket(bucket).Delete(bytes.Clone(k))
+}

@@ -75,44 +75,54 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (Prune
 //
 // What is old is looked for without keeping commits waiting, since nobody but Prune changes what is in a log.
 func (s *Store) pruneLog(ctx context.Context, log []byte, before, now time.Time, n *int, headOf func([]byte) (time.Time, int, error)) error {
-	var from []byte
-	for ctx.Err() == nil {
-		var doomed [][]byte
-		things, done := 0, false
-		err := s.view(func(tx *bolt.Tx) error {
-			b := tx.Bucket(log)
-			if b == nil {
-				done = true // a database from before there was one
-				return nil
-			}
-			c := b.Cursor()
-			k, v := c.Seek(from)
-			for looked := 0; k != nil && looked < pruneBatch && !done; looked++ {
-				at, counts, err := headOf(v)
-				switch {
-				case err != nil:
-					return fmt.Errorf("%s %x: %w", log, k, err)
-				case at.Before(before):
-					doomed, things = append(doomed, bytes.Clone(k)), things+counts
-				default:
-					done = !at.After(now)
-				}
-				k, v = c.Next()
-			}
-			done, from = done || k == nil, bytes.Clone(k)
-			return nil
-		})
-		if err == nil && len(doomed) > 0 {
-			err = s.update(func(tx *bolt.Tx) error { return deleteAll(tx.Bucket(log), doomed) })
+	o := oldest{before: before, now: now, headOf: headOf}
+	for ctx.Err() == nil && !o.done {
+		err := s.view(func(tx *bolt.Tx) error { return o.find(tx.Bucket(log)) })
+		if err == nil && len(o.keys) > 0 {
+			err = s.update(func(tx *bolt.Tx) error { return deleteAll(tx.Bucket(log), o.keys) })
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", log, err)
 		}
-		if *n += things; done {
-			return nil
-		}
+		*n += o.things
 	}
 	return ctx.Err()
+}
+
+// oldest looks for what is old in a log, a batch at a time.
+type oldest struct {
+	before, now time.Time
+	headOf      func([]byte) (time.Time, int, error)
+	// keys are those of the batch that are old, and things what they count for; next is where the next batch
+	// begins, unless all is done.
+	keys   [][]byte
+	things int
+	next   []byte
+	done   bool
+}
+
+func (o *oldest) find(log *bolt.Bucket) error {
+	o.keys, o.things = nil, 0
+	if log == nil {
+		o.done = true // a database from before there was one
+		return nil
+	}
+	c := log.Cursor()
+	k, v := c.Seek(o.next)
+	for looked := 0; k != nil && looked < pruneBatch && !o.done; looked++ {
+		at, things, err := o.headOf(v)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%x: %w", k, err)
+		case at.Before(o.before):
+			o.keys, o.things = append(o.keys, bytes.Clone(k)), o.things+things
+		default:
+			o.done = !at.After(o.now)
+		}
+		k, v = c.Next()
+	}
+	o.done, o.next = o.done || k == nil, bytes.Clone(k)
+	return nil
 }
 
 func deleteAll(b *bolt.Bucket, keys [][]byte) error {

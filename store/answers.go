@@ -14,12 +14,6 @@ import (
 	"maildrift/monitor/rrset"
 )
 
-// The first byte of a row of current, and of an entry of ended.
-const (
-	rowFormat   = 1
-	entryFormat = 1
-)
-
 // row is what is known of one record now, and where its history begins.
 type row struct {
 	// ended and changed are the numbers of its newest entries in the logs of ended answers and of transitions; 0
@@ -75,7 +69,7 @@ func end(ends []ending, iv monitor.Interval, at time.Time) []ending {
 
 // appendRow writes a row.
 func (n *names) appendRow(b []byte, w row) []byte {
-	b = append(b, rowFormat)
+	b = append(b, valueFormat)
 	b = binary.BigEndian.AppendUint64(b, w.ended)
 	b = binary.BigEndian.AppendUint64(b, w.changed)
 	return n.appendAnswers(b, w.last, epoch)
@@ -88,7 +82,7 @@ func (n *names) readRow(id monitor.RecordID, v []byte, in *interner) (row, error
 // readRowInto is readRow into the memory of answers that are not needed any more.
 func (n *names) readRowInto(id monitor.RecordID, v []byte, in *interner, into []monitor.Interval) (row, error) {
 	r := reader{b: v, in: in}
-	r.format(rowFormat)
+	r.format()
 	w := row{ended: r.seq(), changed: r.seq()}
 	w.last = n.readAnswers(&r, id, epoch, into)
 	if err := r.end(); err != nil {
@@ -99,7 +93,7 @@ func (n *names) readRowInto(id monitor.RecordID, v []byte, in *interner, into []
 
 // appendEnding writes an entry of the log of ended answers; before is the number of the record's entry before it.
 func (n *names) appendEnding(b []byte, before uint64, e ending) []byte {
-	b = append(b, entryFormat)
+	b = append(b, valueFormat)
 	b = binary.BigEndian.AppendUint64(b, before)
 	return n.appendAnswers(appendTime(b, e.at, epoch), e.answers, e.at)
 }
@@ -112,7 +106,7 @@ type endingHead struct {
 }
 
 func readEndingHead(r *reader) endingHead {
-	r.format(entryFormat)
+	r.format()
 	h := endingHead{before: r.seq(), at: r.time(epoch)}
 	ahead := *r
 	h.answers = ahead.count()

@@ -27,7 +27,7 @@ const (
 )
 
 // fleetDomains gives how many domains are measured: MAILDRIFT_BENCH_RECORDS, six a domain, or few enough for make bench.
-func fleetDomains(b *testing.B) int {
+func fleetDomains() int {
 	n, err := strconv.Atoi(os.Getenv("MAILDRIFT_BENCH_RECORDS"))
 	if err != nil || n <= 0 {
 		n = 12_000
@@ -194,7 +194,7 @@ func processorTime(b *testing.B) time.Duration {
 // BenchmarkFirstSweep commits all states, answers and verifications of a fleet. commit-s is the time in Commit alone,
 // which is also that of the disk and of whoever else uses the machine, commit-cpu-s what it worked.
 func BenchmarkFirstSweep(b *testing.B) {
-	domains := fleetDomains(b)
+	domains := fleetDomains()
 	var took, worked time.Duration
 	var size int64
 	for range b.N {
@@ -214,7 +214,7 @@ func BenchmarkFirstSweep(b *testing.B) {
 
 // BenchmarkUnchangedSweep commits a sweep that found nothing new.
 func BenchmarkUnchangedSweep(b *testing.B) {
-	s := fleetStore(b, fleetDomains(b))
+	s := fleetStore(b, fleetDomains())
 	for b.Loop() {
 		commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Group: "default", Started: day}})
 	}
@@ -222,7 +222,7 @@ func BenchmarkUnchangedSweep(b *testing.B) {
 
 // BenchmarkChangedSweep commits a sweep in which one record of a hundred has changed for all sources.
 func BenchmarkChangedSweep(b *testing.B) {
-	domains := fleetDomains(b)
+	domains := fleetDomains()
 	s := fleetStore(b, domains)
 	sweep := 0
 	for b.Loop() {
@@ -240,7 +240,7 @@ func BenchmarkChangedSweep(b *testing.B) {
 // BenchmarkHistoryOfOneRecord reads all answers of one record out of a fleet's history of a year, in which it changed
 // a dozen times.
 func BenchmarkHistoryOfOneRecord(b *testing.B) {
-	domains := fleetDomains(b)
+	domains := fleetDomains()
 	s := fleetStore(b, domains)
 	fresh := inUse(b, s)
 	changes := fleetYear(b, s, domains)
@@ -262,7 +262,7 @@ func BenchmarkHistoryOfOneRecord(b *testing.B) {
 
 // BenchmarkStartUp opens a fleet's database and reads what the engine starts from.
 func BenchmarkStartUp(b *testing.B) {
-	domains := fleetDomains(b)
+	domains := fleetDomains()
 	s := fleetStore(b, domains)
 	_ = s.Close()
 	began := processorTime(b)
@@ -287,7 +287,7 @@ func BenchmarkStartUp(b *testing.B) {
 // BenchmarkPruneBesideCommits deletes a year of history while another goroutine commits what a sweep does, and gives
 // the longest that a commit took.
 func BenchmarkPruneBesideCommits(b *testing.B) {
-	domains := fleetDomains(b)
+	domains := fleetDomains()
 	var longest, alone time.Duration
 	var gone Pruned
 	for range b.N {

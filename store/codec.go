@@ -14,6 +14,9 @@ import (
 // errValue is that a value is not what this program writes.
 var errValue = errors.New("malformed value")
 
+// valueFormat is the first byte of all values that are written as bytes. Another way to write one would have another.
+const valueFormat = 1
+
 // epoch is what the first time of a value is counted from.
 var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -109,10 +112,10 @@ func (r *reader) byte() byte {
 }
 
 // format reads the byte that says how the rest is written.
-func (r *reader) format(want byte) {
-	if got := r.byte(); r.err == nil && got != want {
+func (r *reader) format() {
+	if got := r.byte(); r.err == nil && got != valueFormat {
 		r.fail()
-		r.err = fmt.Errorf("%w: format %d, want %d", errValue, got, want)
+		r.err = fmt.Errorf("%w: format %d, want %d", errValue, got, valueFormat)
 	}
 }
 

@@ -82,7 +82,7 @@ func fillIn(v reflect.Value, n *int) {
 		*at = rrset.Hash{byte(*n), 1}
 		return
 	}
-	switch v.Kind() { //nolint:exhaustive // what there is
+	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() && v.Type().Field(i).Tag.Get("json") != "-" {

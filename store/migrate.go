@@ -78,7 +78,7 @@ func keepOld(path string, version int) (string, error) {
 	name := fmt.Sprintf("%s.v%d", path, version)
 	for n := 2; ; n++ {
 		err := os.Link(path, name)
-		if err == nil {
+		if err == nil || sameFile(path, name) { // the latter if this was ended here once before
 			return name, nil
 		}
 		if !errors.Is(err, os.ErrExist) {
@@ -86,6 +86,12 @@ func keepOld(path string, version int) (string, error) {
 		}
 		name = fmt.Sprintf("%s.v%d.%d", path, version, n)
 	}
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 func copyFile(from, to string) error {

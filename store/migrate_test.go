@@ -179,6 +179,21 @@ func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
 	}
 }
 
+// A migration that was killed before the copy took the old file's place begins anew.
+func TestAMigrationThatWasKilledBeginsAnew(t *testing.T) {
+	path := version1(t)
+	if err := errors.Join(os.Link(path, path+".v1"), os.WriteFile(path+".migrated", []byte("half of it"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	if m, err := s.Load(ctx); err != nil || len(m.States) < 5 {
+		t.Errorf("%d states, %v", len(m.States), err)
+	}
+	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) != 2 { // .v1 and .pid
+		t.Errorf("beside it: %q, %v", left, err)
+	}
+}
+
 // The second migration of a file of that name, say of an old backup, does not take the place of what the first one kept.
 func TestOldFilesAreKeptBesideEachOther(t *testing.T) {
 	path := version1(t)

@@ -196,10 +196,11 @@ func (s *Store) pruneRow(tx *bolt.Tx, k []byte, before time.Time, n *int) error 
 func atOf[T any](at func(T) time.Time) func(v []byte) (time.Time, int, error) {
 	return func(v []byte) (time.Time, int, error) {
 		var x T
-		if json.Unmarshal(v, &x) != nil {
-			return time.Now(), 1, nil
+		when := time.Now()
+		if err := json.Unmarshal(v, &x); err == nil {
+			when = at(x)
 		}
-		return at(x), 1, nil
+		return when, 1, nil
 	}
 }
 

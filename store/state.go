@@ -13,9 +13,6 @@ import (
 	"maildrift/monitor/rrset"
 )
 
-// stateFormat is the first byte of a record's state.
-const stateFormat = 1
-
 // What a state's flags tell.
 const (
 	stateFromAuthority = 1 << iota
@@ -39,7 +36,7 @@ func appendState(b []byte, st *monitor.RecordState) ([]byte, error) {
 	flags := flag(st.FromAuthority, stateFromAuthority) | flag(st.Affordable, stateAffordable) |
 		flag(st.Meaning != rrset.Hash{}, stateMeaning) | flag(st.Name == st.ID.Domain, stateOwnName) |
 		flag(st.Zone == st.ID.Domain, stateOwnZone) | flag(rest != nil, stateRest)
-	b = append(b, stateFormat, flags)
+	b = append(b, valueFormat, flags)
 	if rest != nil {
 		b = appendText(b, rest) // in front, since it has zeros for what follows
 	}
@@ -91,7 +88,7 @@ func restOf(st *monitor.RecordState) ([]byte, error) {
 func readState(key, v []byte, in *interner) (*monitor.RecordState, error) {
 	st := new(monitor.RecordState)
 	r := reader{b: v, in: in}
-	r.format(stateFormat)
+	r.format()
 	flags := r.byte()
 	if flags&stateRest != 0 {
 		if err := json.Unmarshal(r.take(r.uint()), st); r.err == nil && err != nil {

@@ -13,9 +13,6 @@ import (
 	"maildrift/monitor/rrset"
 )
 
-// transitionFormat is the first byte of an entry in the log of transitions.
-const transitionFormat = 1
-
 // What a transition's flags tell.
 const (
 	transitionValue = 1 << iota
@@ -25,7 +22,7 @@ const (
 
 // appendTransition writes a transition; before is the number of the record's entry before it.
 func (n *names) appendTransition(b []byte, before uint64, t *monitor.Transition) []byte {
-	b = append(b, transitionFormat)
+	b = append(b, valueFormat)
 	b = binary.BigEndian.AppendUint64(b, before)
 	b = appendTime(b, t.At, epoch)
 	b = appendText(appendText(b, t.ID.Domain), t.ID.Key)
@@ -46,7 +43,7 @@ type transitionHead struct {
 }
 
 func readTransitionHead(r *reader) transitionHead {
-	r.format(transitionFormat)
+	r.format()
 	return transitionHead{before: r.seq(), at: r.time(epoch)}
 }
 

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"hash/fnv"
-	"time"
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/pace"
@@ -14,21 +13,10 @@ import (
 // exactly so goes the long way.
 
 // settledNow says whether the same answers as before would leave a job's record as it is.
-func (j *job) settledNow(now time.Time) bool {
+func (j *job) settledNow() bool {
 	s := &j.state
 	return !needsAttention(s) && !s.Unsettled() && !s.Flapping.On() && s.Stage == judge.NoStage && s.Inherited == "" &&
-		j.subject.Announced == nil && j.subject.Overspent == "" && s.Affordable == j.before.Affordable && s.Past.over(now) &&
-		j.subject.Baseline.Equal(s.Baseline)
-}
-
-// over says whether no cache can hold anything from before the last change any more.
-func (p Past) over(now time.Time) bool {
-	for _, until := range p.Sources {
-		if now.Before(until.Add(fingerprintSlack)) {
-			return false
-		}
-	}
-	return p.Until.IsZero() || now.After(p.Until.Add(fingerprintSlack))
+		j.subject.Announced == nil && j.subject.Overspent == "" && s.Affordable == j.before.Affordable && s.Past.none()
 }
 
 // tallyRoom is where the votes on calm records are counted, one record after the other.

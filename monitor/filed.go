@@ -72,13 +72,12 @@ func (f *filing) file(s *RecordState, record *Record) filed {
 
 // brief says whether there is nothing to say of the state but what filed has.
 func (s *RecordState) brief() bool {
-	past := s.Past.Until.IsZero() && s.Past.WrongTTL == 0 && len(s.Past.Wrong) == 0 && len(s.Past.Sources) == 0
 	well := s.Meaning == (rrset.Hash{}) && !s.FromAuthority && s.Suspicion == (judge.Suspicion{}) && s.Turns == (judge.Turns{}) &&
 		s.Flapping == (judge.Flapping{}) && s.BlindSince.IsZero()
 	quiet := s.Change == nil && s.Incident == nil && s.Inherited == "" && s.Deadline.IsZero() && s.LastDeadline.IsZero()
 	// What a good record means is worked out anew from each answer, and not kept on disk either.
 	meant := s.Finding.Meaning == (rrset.Hash{}) || s.Phase == judge.Verified && s.Verdict == judge.Holding
-	return well && quiet && past && meant && len(s.Finding.Changes) == 0 && s.Finding.Seen.Type == 0 && s.Finding.Seen.Empty() &&
+	return well && quiet && s.Past.none() && meant && len(s.Finding.Changes) == 0 && s.Finding.Seen.Type == 0 && s.Finding.Seen.Empty() &&
 		s.Seen.Type == 0 && s.Seen.Empty()
 }
 

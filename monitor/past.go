@@ -44,6 +44,21 @@ func (p Past) Equal(o Past) bool {
 		maps.EqualFunc(p.Sources, o.Sources, time.Time.Equal)
 }
 
+// none says whether there is nothing to remember.
+func (p Past) none() bool {
+	return p.Until.IsZero() && p.WrongTTL == 0 && len(p.Sources) == 0 && len(p.Wrong) == 0
+}
+
+// over says whether no cache can hold anything from before the last change any more.
+func (p Past) over(now time.Time) bool {
+	for _, until := range p.Sources {
+		if now.Before(until.Add(fingerprintSlack)) {
+			return false
+		}
+	}
+	return now.After(p.Until.Add(fingerprintSlack))
+}
+
 // echoes says whether an answer comes from a cache that was filled before the verdict changed to
 // the one that stands, and says the same as then.
 func (p Past) echoes(h Heard, standing judge.Verdict) bool {
@@ -107,6 +122,9 @@ func (p Past) turned(standing judge.Verdict, goodTTL uint32, heard []ending, now
 	}
 	next := Past{Until: now.Add(time.Duration(ttl) * time.Second)}
 	if !lost {
+		if len(p.Wrong) == 0 {
+			return Past{} // nothing wrong was seen that a cache could still have
+		}
 		next.Wrong, next.WrongTTL = p.Wrong, p.WrongTTL
 	}
 	for _, e := range heard {

@@ -35,16 +35,13 @@ type sighting struct {
 	heard []Heard
 }
 
-// hear takes what a round found out, and keeps what the rounds before it did.
-func (j *job) hear(e Evidence, at time.Time) {
-	if j.rounds > 0 {
-		// It is asked again because something is going on, so failures count.
-		j.news.voices, j.news.job, j.news.closely = j.subject.voices, j, true
-		j.news.round(sighting{j.heardAt, j.evidence.Heard})
-		j.endings = append(j.endings, endings(j.evidence.held())...)
-	}
-	j.evidence, j.heardAt = e, at
-	j.rounds++
+// fold keeps of a round that another one follows only what that leaves open: history is to get its answers, failures
+// too since something is going on, and caches to be reckoned with. A job that waits takes little room so.
+func (j *job) fold() {
+	j.news.voices, j.news.job, j.news.closely = j.subject.voices, j, true
+	j.news.round(sighting{j.heardAt, j.evidence.Heard})
+	j.endings = append(j.endings, endings(j.evidence.held())...)
+	j.evidence = Evidence{}
 }
 
 // markOf gives the mark of an answer about a subject.

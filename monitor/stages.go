@@ -20,9 +20,10 @@ import (
 const (
 	// stageDomains is how many domains a stage of a sweep has: what a sweep needs in memory is bounded by it, and what
 	// is found is told when its stage is over.
-	stageDomains = 500
-	// openStages is how many stages may go on side by side: one asks, the others wait to confirm what they saw.
-	openStages = 6
+	stageDomains = 250
+	// askingStages is how many stages ask side by side, so that one does not wait for the last answers of the other. Of
+	// openStages all others wait to confirm what they saw.
+	askingStages, openStages = 2, 24
 	// spreadJitter is by how much of its place in the interval a stage may begin later.
 	spreadJitter = 0.5
 )
@@ -33,7 +34,7 @@ const (
 // nothing could be committed; then nothing has changed, but by the stages that are over.
 func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
 	stages := stagesOf(domains)
-	w := &whole{engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, 1)}
+	w := &whole{engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, askingStages)}
 	w.prepare(domains)
 	room := make(chan struct{}, openStages)
 	var work sync.WaitGroup
@@ -85,7 +86,7 @@ type whole struct {
 	started time.Time
 	// several says that there is more than one stage.
 	several bool
-	// turn is held by the stage that asks about all its records for the first time.
+	// turn is held by the stages that ask about all their records for the first time.
 	turn   chan struct{}
 	pacing pace.Sweep
 	// spread is over how long the stages begin.

@@ -248,7 +248,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 	now := time.Now()
 	subjects := make([]Subject, len(open))
 	for i, j := range open {
-		j.subject.settled = !fresh && j.settledNow(now)
+		j.subject.settled = !fresh && j.settledNow()
 		subjects[i] = j.subject
 	}
 	sw.inquiry.Pace.Now = now
@@ -268,8 +268,11 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 			sw.begun[j] = *j
 		}
 		left = append(left, j)
-		j.hear(evidence[i], now)
-		j.step(now, sw.settings.Rules)
+		j.evidence, j.heardAt = evidence[i], now
+		j.rounds++
+		if j.step(now, sw.settings.Rules); j.again.Wanted && j.rounds < maxRounds {
+			j.fold()
+		}
 	}
 	if len(left) < len(open) {
 		sw.jobs = slices.DeleteFunc(sw.jobs, func(j *job) bool { return j.evidence.Calm })
@@ -377,8 +380,11 @@ func (j *job) rememberPast(stood judge.Verdict, now time.Time) {
 	if stands != stood && (stands == judge.Holding || stands.Lost() && !stood.Lost()) {
 		j.state.Past = j.state.Past.turned(stands, j.state.OldTTL, append(j.endings, endings(j.evidence.held())...), now)
 	}
-	if stands != judge.Holding && j.evidence.Decision.Verdict != judge.Blind {
+	switch {
+	case stands != judge.Holding && j.evidence.Decision.Verdict != judge.Blind:
 		j.state.Past = j.state.Past.seeing(j.evidence.held())
+	case stands == judge.Holding && j.state.Past.over(now):
+		j.state.Past = Past{}
 	}
 }
 

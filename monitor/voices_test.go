@@ -281,9 +281,13 @@ func TestHistoryGetsWhatIsNewAndNothingElse(t *testing.T) {
 			s.voices = e.heard.about(s.ID())
 			j := &job{before: &state, state: state, subject: s}
 			var rounds []sighting
-			for range rapid.IntRange(1, 3).Draw(rt, "rounds") {
+			for n := range rapid.IntRange(1, 3).Draw(rt, "rounds") {
+				if n > 0 {
+					j.fold()
+				}
 				at = at.Add(time.Minute)
-				j.hear(Evidence{Heard: drawRound(rt, s, at)}, at)
+				j.evidence, j.heardAt = Evidence{Heard: drawRound(rt, s, at)}, at
+				j.rounds++
 				rounds = append(rounds, sighting{at, j.evidence.Heard})
 			}
 			want, got := model.intervals(j, rounds), e.newIntervals(j)

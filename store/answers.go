@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -206,8 +207,7 @@ func (n *names) readAnswer(r *reader, iv *monitor.Interval, contents []rrset.Set
 
 // answersOf gives all answers of a record that are kept: by source, then in the order in which they were given.
 func (s *Store) answersOf(tx *bolt.Tx, id monitor.RecordID, w row, in *interner) ([]monitor.Interval, error) {
-	out := slices.Clone(w.last)
-	slices.Reverse(out)
+	groups := [][]monitor.Interval{w.last}
 	log := tx.Bucket(bucketEnded)
 	for seq := w.ended; seq != 0; {
 		v := log.Get(seqKey(seq))
@@ -221,10 +221,32 @@ func (s *Store) answersOf(tx *bolt.Tx, id monitor.RecordID, w row, in *interner)
 		if before >= seq {
 			return nil, fmt.Errorf("ended answers of %s: %w: entry %d comes after %d", id, errValue, seq, before)
 		}
-		slices.Reverse(e.answers)
-		out, seq = append(out, e.answers...), before
+		groups, seq = append(groups, e.answers), before
 	}
-	slices.Reverse(out)
-	slices.SortStableFunc(out, func(x, y monitor.Interval) int { return strings.Compare(x.Source, y.Source) })
-	return out, nil
+	return bySource(groups), nil
+}
+
+// bySource puts answers that come in groups, the newest first, in order of their sources, and for each source the
+// oldest first.
+func bySource(groups [][]monitor.Interval) []monitor.Interval {
+	next := map[string]int{}
+	for _, g := range groups {
+		for i := range g {
+			next[g[i].Source]++
+		}
+	}
+	total := 0
+	for _, source := range slices.Sorted(maps.Keys(next)) {
+		count := next[source]
+		next[source] = total
+		total += count
+	}
+	out := make([]monitor.Interval, total)
+	for _, g := range slices.Backward(groups) {
+		for i := range g {
+			at := next[g[i].Source]
+			out[at], next[g[i].Source] = g[i], at+1
+		}
+	}
+	return out
 }

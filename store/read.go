@@ -321,6 +321,7 @@ func (s *Store) Intervals(ctx context.Context, q Query) ([]monitor.Interval, err
 			if err != nil {
 				return false, err
 			}
+			out = slices.Grow(out, len(answers))
 			for i, iv := range answers {
 				next := monitor.Interval{}
 				if i+1 < len(answers) && answers[i+1].Source == iv.Source {

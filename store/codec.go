@@ -244,8 +244,11 @@ func readSet(raw []byte) (rrset.Set, error) {
 }
 
 // internLimit is how many different things an interner knows before it forgets them all: what many records have in
-// common is soon learned again.
-const internLimit = 1 << 14
+// common is soon learned again. What takes more than internLargest bytes, as a DKIM key, is hardly anybody else's.
+const (
+	internLimit   = 1 << 14
+	internLargest = 256
+)
 
 // interner gives equal values one place in memory. A nil one only makes values. It is for one goroutine.
 type interner struct {
@@ -259,7 +262,7 @@ func newInterner() *interner {
 }
 
 func (in *interner) text(b []byte) string {
-	if in == nil || len(b) == 0 {
+	if in == nil || len(b) == 0 || len(b) > internLargest {
 		return string(b)
 	}
 	if s, ok := in.texts[string(b)]; ok {
@@ -274,7 +277,7 @@ func (in *interner) text(b []byte) string {
 }
 
 func (in *interner) set(raw []byte, read func([]byte) (rrset.Set, error)) (rrset.Set, error) {
-	if in == nil {
+	if in == nil || len(raw) > internLargest {
 		return read(raw)
 	}
 	return interned(in.sets, raw, read)

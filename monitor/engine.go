@@ -116,6 +116,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		tell: make(chan struct{}, 1), reschedule: make(chan struct{}, 1), reshare: make(chan struct{}, 1),
 	}
 	e.freed = sync.NewCond(&e.mu)
+	e.states.once, e.heard.shared = make([]uint64, seenOnce), &e.states.filing
 	for _, d := range memory.Domains {
 		e.stored[d.Name] = d
 	}

@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"encoding/binary"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -18,24 +20,26 @@ type filed struct {
 	// record gives key, name and expectation: the registry's own, where they are the same.
 	record *Record
 	// full is the state of a record of which there is more to say; nil else, and then the rest is the state.
-	full     *RecordState
-	baseline [][]byte
+	full *RecordState
+	// baseline is nil for the zero Set.
+	baseline *rrset.Set
 	// place is where the record lives; nil if it is not known. finding is but for what is the same for all good records;
 	// nil if it has nothing else.
 	place   *place
 	finding *mailrec.Finding
+	// past is that of a record whose caches may hold something wrong; nil if all that it has is pastUntil.
+	past *Past
 	// In nanoseconds since 1970; 0 is no time.
-	since, registered, verifiedAt int64
+	since, registered, verifiedAt, pastUntil int64
 
 	oldTTL     uint32
-	typ        rrset.Type
 	phase      judge.Phase
 	verdict    judge.Verdict
 	stage      judge.Stage
 	affordable bool
 }
 
-// place is a zone and its servers, shared by the records that live there.
+// place is a zone and its servers, shared by the domain's records that live there.
 type place struct {
 	zone    rrset.Name
 	servers []rrset.Name
@@ -44,12 +48,22 @@ type place struct {
 // filing is what the states share: each content once, as long as somebody has it. The zero value is empty; it may be
 // used concurrently.
 type filing struct {
-	places   interned[place]
 	findings interned[mailrec.Finding]
+	sets     interned[rrset.Set]
+	saids    interned[said]
+
+	mu sync.Mutex
+	// once are hashes of contents that were seen. What many records have alike comes soon again and is shared then;
+	// what only one has, such as a key, is not looked up at all. Without room in it nothing is shared.
+	once []uint64
 }
 
-// file gives a state in the form in which it is kept. Record, which may be nil, is the registry's.
-func (f *filing) file(s *RecordState, record *Record) filed {
+// seenOnce is how many contents are remembered to have been seen.
+const seenOnce = 1 << 14
+
+// file gives a state in the form in which it is kept. Record, which may be nil, is the registry's; beside are the domain's
+// other states, which mostly live in the same zone.
+func (f *filing) file(s *RecordState, record *Record, beside []filed) filed {
 	if record == nil || record.Key != s.ID.Key || record.Name != s.Name || !sameExpectation(record.Expectation, s.Expectation) {
 		record = &Record{Key: s.ID.Key, Name: s.Name, Expectation: s.Expectation}
 	}
@@ -57,12 +71,16 @@ func (f *filing) file(s *RecordState, record *Record) filed {
 		return filed{record: record, full: s}
 	}
 	out := filed{
-		record: record, baseline: s.Baseline.Data, typ: s.Baseline.Type,
+		record: record, baseline: f.set(s.Baseline),
 		since: nanos(s.Since), registered: nanos(s.Registered), verifiedAt: nanos(s.VerifiedAt),
 		oldTTL: s.OldTTL, phase: s.Phase, verdict: s.Verdict, stage: s.Stage, affordable: s.Affordable,
 	}
 	if s.Zone != "" || len(s.Servers) > 0 {
-		out.place = f.place(s.Zone, s.Servers)
+		out.place = placeOf(s, beside)
+	}
+	if out.pastUntil = nanos(s.Past.Until); s.Past.WrongTTL != 0 || len(s.Past.Wrong) > 0 || len(s.Past.Sources) > 0 {
+		past := s.Past
+		out.past = &past
 	}
 	if !plain(s.Finding) {
 		out.finding = f.finding(s.Finding)
@@ -77,7 +95,7 @@ func (s *RecordState) brief() bool {
 	quiet := s.Change == nil && s.Incident == nil && s.Inherited == "" && s.Deadline.IsZero() && s.LastDeadline.IsZero()
 	// What a good record means is worked out anew from each answer, and not kept on disk either.
 	meant := s.Finding.Meaning == (rrset.Hash{}) || s.Phase == judge.Verified && s.Verdict == judge.Holding
-	return well && quiet && s.Past.none() && meant && len(s.Finding.Changes) == 0 && s.Finding.Seen.Type == 0 && s.Finding.Seen.Empty() &&
+	return well && quiet && meant && len(s.Finding.Changes) == 0 && s.Finding.Seen.Type == 0 && s.Finding.Seen.Empty() &&
 		s.Seen.Type == 0 && s.Seen.Empty()
 }
 
@@ -88,10 +106,16 @@ func (f *filed) state(domain rrset.Name) *RecordState {
 	}
 	s := &RecordState{
 		ID: RecordID{domain, f.record.Key}, Name: f.record.Name, Expectation: f.record.Expectation,
-		Baseline: rrset.Set{Type: f.typ, Data: f.baseline}, OldTTL: f.oldTTL, Affordable: f.affordable,
+		OldTTL: f.oldTTL, Affordable: f.affordable,
+	}
+	if f.baseline != nil {
+		s.Baseline = *f.baseline
 	}
 	s.Phase, s.Verdict, s.Stage = f.phase, f.verdict, f.stage
 	s.Since, s.Registered, s.VerifiedAt = fromNanos(f.since), fromNanos(f.registered), fromNanos(f.verifiedAt)
+	if s.Past.Until = fromNanos(f.pastUntil); f.past != nil {
+		s.Past = *f.past
+	}
 	if f.place != nil {
 		s.Zone, s.Servers = f.place.zone, f.place.servers
 	}
@@ -136,6 +160,81 @@ func (f *filed) under(r *Record) filed {
 	return next
 }
 
+// again says whether a content was seen before, as far as that is remembered.
+func (f *filing) again(content []byte) bool {
+	if len(f.once) == 0 {
+		return false
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(content)
+	sum := h.Sum64()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	slot := &f.once[sum%uint64(len(f.once))]
+	seen := *slot == sum
+	*slot = sum
+	return seen
+}
+
+// set gives a set to be kept, which is not to be changed; nil for the zero Set.
+func (f *filing) set(s rrset.Set) *rrset.Set {
+	if s.Type == 0 && s.Empty() {
+		return nil
+	}
+	if f != nil {
+		if content := appendSet(nil, s); f.again(content) {
+			return f.sets.get(string(content), func(o *rrset.Set) bool { return o.Equal(s) }, func() *rrset.Set { return &s })
+		}
+	}
+	return &s
+}
+
+// like gives a set to be kept, shared if it is one that many records have.
+func (f *filing) like(s rrset.Set) *rrset.Set {
+	if s.Type == 0 && s.Empty() {
+		return nil
+	}
+	if f != nil {
+		if had := f.sets.peek(appendSet(nil, s)); had != nil && had.Equal(s) {
+			return had
+		}
+	}
+	return &s
+}
+
+// said gives words to be kept.
+func (f *filing) said(s *said) *said {
+	if f == nil || s.more != nil {
+		return s
+	}
+	content := []byte{byte(s.outcome), byte(s.stand), byte(s.voted), byte(s.mark), bit(s.bogus), bit(s.announced), bit(s.echo)}
+	content = appendSet(append(content, s.meaning[:]...), s.data())
+	if !f.again(content) {
+		return s
+	}
+	return f.saids.get(string(content), func(o *said) bool {
+		x, y := *o, *s
+		x.set, y.set = nil, nil
+		return x == y && o.data().Equal(s.data())
+	}, func() *said { return s })
+}
+
+// appendSet appends what tells a set from others.
+func appendSet(out []byte, s rrset.Set) []byte {
+	out = binary.BigEndian.AppendUint16(out, uint16(s.Type))
+	for _, r := range s.Data {
+		out = append(binary.BigEndian.AppendUint16(out, uint16(len(r))), r...) //nolint:gosec // RDATA is at most 65,535 bytes
+	}
+	return out
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func nanos(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -150,15 +249,14 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n)
 }
 
-func (f *filing) place(zone rrset.Name, servers []rrset.Name) *place {
-	var key strings.Builder
-	key.WriteString(string(zone))
-	for _, s := range servers {
-		key.WriteByte(0)
-		key.WriteString(string(s))
+// placeOf gives where a record lives: as the others of its domain have it, if they do.
+func placeOf(s *RecordState, beside []filed) *place {
+	for i := range beside {
+		if p := beside[i].place; p != nil && p.zone == s.Zone && slices.Equal(p.servers, s.Servers) {
+			return p
+		}
 	}
-	return f.places.get(key.String(), func(p *place) bool { return p.zone == zone && slices.Equal(p.servers, servers) },
-		func() *place { return &place{zone, servers} })
+	return &place{s.Zone, s.Servers}
 }
 
 func (f *filing) finding(x mailrec.Finding) *mailrec.Finding {
@@ -195,6 +293,13 @@ func (n *interned[T]) get(key string, same func(*T) bool, fresh func() *T) *T {
 	n.known[key] = weak.Make(made)
 	n.tidy()
 	return made
+}
+
+// peek gives the value with that key; nil if there is none.
+func (n *interned[T]) peek(key []byte) *T {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.known[string(key)].Value()
 }
 
 func (n *interned[T]) tidy() {

@@ -120,6 +120,7 @@ func (f *fleetOf) memory(tb testing.TB) Memory {
 		for _, r := range d.Records {
 			s := RecordState{ID: RecordID{d.Name, r.Key}, Name: r.Name, Expectation: r.Expectation, Baseline: published(tb, r), OldTTL: 3600}
 			s.Phase, s.Verdict, s.Registered, s.Since, s.VerifiedAt = judge.Verified, judge.Holding, now, now, now
+			s.Past.Until = now
 			s.Zone, s.Servers = f.zones[i].Apex, serverNames(f.zones[i])
 			text, err := json.Marshal(s)
 			if err != nil {

@@ -278,8 +278,8 @@ func (t *stateTable) eventful() iter.Seq[*RecordState] {
 // put takes in a state, which is the table's from now on. Record is the registry's that it is about; nil if that is
 // not known.
 func (t *stateTable) put(s *RecordState, record *Record) {
-	f := t.file(s, record)
 	list, _ := t.domains.get(s.ID.Domain)
+	f := t.file(s, record, list)
 	at, had := find(list, s.ID.Key)
 	fresh := append(make([]filed, 0, len(list)+1), list[:at]...)
 	fresh = append(fresh, f)

@@ -53,7 +53,8 @@ type said struct {
 	bogus, announced, echo bool
 	mark                   mark
 	meaning                rrset.Hash
-	set                    rrset.Set
+	// set is nil for the zero Set.
+	set *rrset.Set
 	// more is what few answers have; nil for those that have none of it.
 	more *saidMore
 }
@@ -147,7 +148,7 @@ func (v *voices) print(i int) resolve.Print {
 func (v *voices) fill(i int, o resolve.Observation) resolve.Observation {
 	w := v.words[v.voice[i].word-1]
 	s := w.said
-	o.Outcome, o.Set, o.AA, o.AD, o.Bogus = s.outcome, s.set, w.aa, w.ad, s.bogus
+	o.Outcome, o.Set, o.AA, o.AD, o.Bogus = s.outcome, s.data(), w.aa, w.ad, s.bogus
 	if s.more != nil {
 		o.Chain, o.EDE = s.more.chain, s.more.ede
 		if !s.outcome.Evidence() || s.stand != judge.Unheard {
@@ -186,7 +187,15 @@ func (s *said) seen() rrset.Set {
 	if s.more != nil && s.more.apart {
 		return s.more.finding.Seen
 	}
-	return s.set
+	return s.data()
+}
+
+// data gives the set as it was observed.
+func (s *said) data() rrset.Set {
+	if s.set == nil {
+		return rrset.Set{}
+	}
+	return *s.set
 }
 
 func (s *said) finding() mailrec.Finding {
@@ -205,13 +214,13 @@ func plain(f mailrec.Finding) bool {
 }
 
 // saying gives what is to be remembered of an answer. If it is the baseline, they share their bytes.
-func saying(h *Heard, m Mark, baseline rrset.Set) *said {
+func (f *filing) saying(h *Heard, m Mark, baseline rrset.Set) *said {
 	s := &said{
 		outcome: h.Outcome, stand: h.Stand, voted: h.Said, bogus: h.Bogus, announced: h.Announced, echo: h.Echo,
-		mark: markNumber(m), meaning: h.Finding.Meaning, set: h.Set,
+		mark: markNumber(m), meaning: h.Finding.Meaning,
 	}
-	if s.set.Equal(baseline) {
-		s.set = baseline
+	if s.set = f.like(h.Set); h.Set.Equal(baseline) {
+		s.set = f.like(baseline)
 	}
 	if apart := !h.Finding.Seen.Equal(h.Set); apart || len(h.Chain) > 0 || len(h.EDE) > 0 || h.Detail != "" || !plain(h.Finding) {
 		s.more = &saidMore{h.Chain, h.EDE, h.Detail, apart, h.Finding}
@@ -219,14 +228,14 @@ func saying(h *Heard, m Mark, baseline rrset.Set) *said {
 			s.more.finding.Seen = rrset.Set{}
 		}
 	}
-	return s
+	return f.said(s)
 }
 
 // says says whether an answer is what was said before, judged alike.
 func (s *said) says(h *Heard, m Mark) bool {
 	return s.outcome == h.Outcome && s.stand == h.Stand && s.voted == h.Said && s.bogus == h.Bogus &&
 		s.announced == h.Announced && s.echo == h.Echo && marks[s.mark] == m && s.meaning == h.Finding.Meaning &&
-		s.set.Equal(h.Set) && s.seen().Equal(h.Finding.Seen) && s.more.says(h)
+		s.data().Equal(h.Set) && s.seen().Equal(h.Finding.Seen) && s.more.says(h)
 }
 
 func (s *saidMore) says(h *Heard) bool {
@@ -329,7 +338,7 @@ func printOf(h *Heard) resolve.Print {
 }
 
 // after gives the voices after a round, and those of sources that were not asked in it with what history has of them.
-func (v *voices) after(key string, s Subject, heard []Heard, panels *panels) *voices {
+func (v *voices) after(key string, s Subject, heard []Heard, panels *panels, f *filing) *voices {
 	next := &voices{key: key, heard: len(heard)}
 	members := make([]panelist, 0, len(heard))
 	for i := range heard {
@@ -348,7 +357,7 @@ func (v *voices) after(key string, s Subject, heard []Heard, panels *panels) *vo
 	for i := range heard {
 		h := &heard[i]
 		next.voice[i].stamp(h.At, h.TTL, h.Latency)
-		next.voice[i].word = next.utter(v, s, h)
+		next.voice[i].word = next.utter(v, s, h, f)
 		if v != nil {
 			if had := v.panel.find(members[i].id); had >= 0 {
 				next.voice[i].kept = next.carry(v, v.voice[had].kept)
@@ -363,7 +372,7 @@ func (v *voices) after(key string, s Subject, heard []Heard, panels *panels) *vo
 }
 
 // utter gives the number of the word for an answer; words that were there before are used again.
-func (v *voices) utter(before *voices, s Subject, h *Heard) uint16 {
+func (v *voices) utter(before *voices, s Subject, h *Heard, f *filing) uint16 {
 	m, p := markOf(s, *h), printOf(h)
 	var known *said
 	for i := range v.words {
@@ -382,7 +391,7 @@ func (v *voices) utter(before *voices, s Subject, h *Heard) uint16 {
 		}
 	}
 	if known == nil {
-		known = saying(h, m, s.Baseline)
+		known = f.saying(h, m, s.Baseline)
 	}
 	return v.add(word{p, known, h.AA, h.AD})
 }
@@ -394,18 +403,18 @@ func (v *voices) carry(before *voices, number uint16) uint16 {
 	}
 	had := before.words[number-1]
 	iv := Interval{Outcome: had.said.outcome, Set: had.said.seen(), Mark: marks[had.said.mark]}
-	return v.keep(&iv, had.said)
+	return v.keep(&iv, had.said, nil)
 }
 
 // keep gives the number of a word that an interval can be told from; known is one, if there is.
-func (v *voices) keep(iv *Interval, known *said) uint16 {
+func (v *voices) keep(iv *Interval, known *said, f *filing) uint16 {
 	for i := range v.words {
 		if v.words[i].said.isKept(iv) {
 			return uint16(i + 1) //nolint:gosec // as above
 		}
 	}
 	if known == nil {
-		known = &said{outcome: iv.Outcome, set: iv.Set, mark: markNumber(iv.Mark)}
+		known = f.said(&said{outcome: iv.Outcome, set: f.like(iv.Set), mark: markNumber(iv.Mark)})
 	}
 	return v.add(word{said: known})
 }
@@ -429,6 +438,8 @@ func (p *panel) find(id string) int {
 type hearsay struct {
 	parts  [shards]hearsayPart
 	panels panels
+	// shared is what records have alike; nil lets each have its own.
+	shared *filing
 	// records is how many records something was heard about since the start.
 	records atomic.Int64
 }
@@ -495,7 +506,7 @@ func (h *hearsay) hear(id RecordID, s Subject, heard []Heard, authority pace.Aut
 	if v == nil || v.heard == 0 {
 		h.records.Add(1)
 	}
-	next := v.after(id.Key, s, heard, &h.panels)
+	next := v.after(id.Key, s, heard, &h.panels, h.shared)
 	next.authority = authority
 	part.put(id, next)
 }
@@ -530,7 +541,7 @@ func (h *hearsay) keepOf(id RecordID, intervals []Interval) {
 			at = len(members)
 			members, next.voice = append(members, panelist{id: iv.Source, authority: iv.Authority}), append(next.voice, voice{})
 		}
-		next.voice[at].kept = next.keep(iv, nil)
+		next.voice[at].kept = next.keep(iv, nil, h.shared)
 	}
 	next.panel, next.voice, next.words = h.panels.of(members), slices.Clip(next.voice), slices.Clip(next.words)
 	part.put(id, next)

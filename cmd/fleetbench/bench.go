@@ -40,6 +40,11 @@ type bench struct {
 
 // open starts the server with a zone in which the largest fleet is, and so all smaller ones.
 func open(ctx context.Context, o options, progress io.Writer) (*bench, error) {
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o755); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp("", "fleetbench-")
 	if err != nil {
 		return nil, err

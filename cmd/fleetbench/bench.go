@@ -98,8 +98,11 @@ func (b *bench) profile(run int, what string) string {
 	return filepath.Join(b.o.profiles, fmt.Sprintf("run%d-%s.pprof", run, strings.Join(words, "-")))
 }
 
-// keep adds a result.
+// keep adds a result, unless it was measured without a server.
 func (b *bench) keep(r tables.Result) error {
+	if err := b.server.Running(); err != nil {
+		return err
+	}
 	b.set = append(b.set, r)
 	if b.each != nil {
 		return b.each(r)

@@ -87,6 +87,16 @@ func Start(ctx context.Context, dir string, zone Zone, addrs []netip.Addr) (*Ser
 // At gives where the server answers on an address.
 func (s *Server) At(addr netip.Addr) netip.AddrPort { return netip.AddrPortFrom(addr, s.port) }
 
+// Running gives an error if the server has ended: whatever was measured against it then is worth nothing.
+func (s *Server) Running() error {
+	select {
+	case <-s.ended:
+		return fmt.Errorf("knotd ended: %w\n%s", cmp.Or(s.err, errors.New("without an error")), s.said.String())
+	default:
+		return nil
+	}
+}
+
 // Close stops the server and waits for its end.
 func (s *Server) Close() error {
 	_ = s.command.Process.Signal(syscall.SIGTERM)
@@ -204,7 +214,7 @@ func (s *Server) wait(ctx context.Context, apex rrset.Name, addrs []netip.Addr) 
 			}
 			select {
 			case <-s.ended:
-				return fmt.Errorf("knotd ended: %w\n%s", cmp.Or(s.err, errors.New("without an error")), s.said.String())
+				return s.Running()
 			case <-ctx.Done():
 				return fmt.Errorf("knotd does not answer at %s: %w", s.At(addr), ctx.Err())
 			case <-time.After(askEvery):

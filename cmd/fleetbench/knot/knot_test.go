@@ -33,8 +33,14 @@ func TestKnotServesTheZoneAtEveryAddress(t *testing.T) {
 			}
 		}
 	}
+	if err := s.Running(); err != nil {
+		t.Error(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if s.Running() == nil {
+		t.Error("it has ended and says that it runs")
 	}
 	if _, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("ns.test.", dns.TypeA), s.At(addrs[0]).String()); err == nil {
 		t.Error("it still answers")

@@ -157,11 +157,10 @@ func (e *Engine) keep(one []Interval) {
 	if len(one) == 0 {
 		return
 	}
-	if s := e.states.get(one[0].ID); s != nil {
-		for i := range one {
-			if one[i].Set.Equal(s.Baseline) {
-				one[i].Set = s.Baseline
-			}
+	baseline := e.states.baseline(one[0].ID)
+	for i := range one {
+		if one[i].Set.Equal(baseline) {
+			one[i].Set = baseline
 		}
 	}
 	e.heard.keep(one)
@@ -273,8 +272,7 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 		e.planDomain(domains[name], &batch, now)
 	}
 	shared := sharedBy(domains, e.states)
-	for s := range e.states.all() {
-		id := s.ID
+	for id := range e.states.ids() {
 		d, ok := domains[id.Domain]
 		if ok {
 			_, ok = d.Record(id.Key)

@@ -49,6 +49,7 @@ func sameMember(a, b panelist) bool {
 
 func panelKey(members []panelist) string {
 	var out strings.Builder
+	out.Grow(32 * len(members))
 	for _, m := range members {
 		out.WriteString(m.id)
 		if m.source == nil {

@@ -258,6 +258,34 @@ func (t *stateTable) has(id RecordID) bool {
 	return ok
 }
 
+// baseline gives the baseline of a record; the zero Set if it has none.
+func (t *stateTable) baseline(id RecordID) rrset.Set {
+	list, _ := t.domains.get(id.Domain)
+	i, ok := find(list, id.Key)
+	switch {
+	case !ok:
+		return rrset.Set{}
+	case list[i].full != nil:
+		return list[i].full.Baseline
+	case list[i].baseline != nil:
+		return *list[i].baseline
+	}
+	return rrset.Set{}
+}
+
+// ids gives the records that have states.
+func (t *stateTable) ids() iter.Seq[RecordID] {
+	return func(yield func(RecordID) bool) {
+		for name, list := range t.domains.all() {
+			for i := range list {
+				if !yield(RecordID{name, list[i].record.Key}) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func (t *stateTable) all() iter.Seq[*RecordState] { return each(&t.domains) }
 
 // eventful gives the states of which there is more to say than where the record stands: those with a change that was

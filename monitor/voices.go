@@ -367,7 +367,7 @@ func (v *voices) after(key string, s Subject, heard []Heard, panels *panels, f *
 	for i, had := range rest {
 		next.voice[len(heard)+i].kept = next.carry(v, v.voice[had].kept)
 	}
-	next.words = slices.Clip(next.words)
+	next.words = exact(next.words)
 	return next
 }
 
@@ -417,6 +417,14 @@ func (v *voices) keep(iv *Interval, known *said, f *filing) uint16 {
 		known = f.said(&said{outcome: iv.Outcome, set: f.like(iv.Set), mark: markNumber(iv.Mark)})
 	}
 	return v.add(word{said: known})
+}
+
+// exact gives a list in a place of its size.
+func exact[T any](list []T) []T {
+	if len(list) == cap(list) {
+		return list
+	}
+	return append(make([]T, 0, len(list)), list...)
 }
 
 func (v *voices) add(w word) uint16 {
@@ -528,12 +536,13 @@ func (h *hearsay) keepOf(id RecordID, intervals []Interval) {
 	part.mu.Lock()
 	defer part.mu.Unlock()
 	v := voicesOf(part.domains[id.Domain], id.Key)
-	members := []panelist{}
+	members := make([]panelist, 0, len(intervals))
 	next := &voices{key: id.Key}
 	if v != nil {
-		members, *next = slices.Clone(v.panel.members), *v
+		members, *next = append(members, v.panel.members...), *v
 	}
-	next.voice, next.words = slices.Clone(next.voice), slices.Clone(next.words)
+	next.voice = append(make([]voice, 0, max(len(next.voice), len(intervals))), next.voice...)
+	next.words = slices.Clone(next.words)
 	for i := range intervals {
 		iv := &intervals[i]
 		at := slices.IndexFunc(members, func(m panelist) bool { return m.id == iv.Source })
@@ -543,7 +552,7 @@ func (h *hearsay) keepOf(id RecordID, intervals []Interval) {
 		}
 		next.voice[at].kept = next.keep(iv, nil, h.shared)
 	}
-	next.panel, next.voice, next.words = h.panels.of(members), slices.Clip(next.voice), slices.Clip(next.words)
+	next.panel, next.words = h.panels.of(members), exact(next.words)
 	part.put(id, next)
 }
 

@@ -123,6 +123,11 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	for _, s := range memory.States {
 		e.states.put(s, nil)
 	}
+	if memory.EachState != nil {
+		if err := memory.EachState(func(s *RecordState) { e.states.put(s, nil) }); err != nil {
+			return nil, fmt.Errorf("read the records' states: %w", err)
+		}
+	}
 	for _, u := range memory.Upkeep {
 		e.putUpkeep(u)
 	}

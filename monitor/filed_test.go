@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -115,6 +116,37 @@ func TestGoodRecordsAreBriefWithWhatSweepsPutThere(t *testing.T) {
 			t.Errorf("%d states", len(list))
 		}
 	})
+}
+
+func TestStatesAreTakenOneByOne(t *testing.T) {
+	d, err := shopSpec().Resolve(testPresets(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Origin = Origin{File: "fleet.yml", Line: 1}
+	var broken error
+	memory := Memory{EachState: func(take func(*RecordState)) error {
+		for _, r := range d.Records {
+			s := &RecordState{ID: RecordID{d.Name, r.Key}, Name: r.Name, Expectation: r.Expectation}
+			s.Phase, s.Verdict = judge.Verified, judge.Holding
+			take(s)
+		}
+		return broken
+	}}
+	start := func() (*Engine, error) {
+		return New(t.Context(), Options{Journal: newMemJournal(), Presets: testPresets(t)}, memory, testSettings(), []*Domain{d})
+	}
+	e, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := e.Snapshot().States.Counts().Records[judge.Verified][judge.Holding]; n != len(d.Records) {
+		t.Errorf("%d of %d records are known to hold", n, len(d.Records))
+	}
+	broken = errors.New("the disk is broken")
+	if _, err := start(); !errors.Is(err, broken) {
+		t.Errorf("began with half of a memory: %v", err)
+	}
 }
 
 func TestWhatManyHaveAlikeIsKeptOnce(t *testing.T) {

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"bytes"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -115,23 +114,16 @@ func published(tb testing.TB, r Record) rrset.Set {
 func (f *fleetOf) memory(tb testing.TB) Memory {
 	var m Memory
 	now := time.Now()
-	for i, d := range f.domains {
+	for _, d := range f.domains {
 		m.Domains = append(m.Domains, StoredDomain{Name: d.Name, Registered: now})
-		for _, r := range d.Records {
-			s := RecordState{ID: RecordID{d.Name, r.Key}, Name: r.Name, Expectation: r.Expectation, Baseline: published(tb, r), OldTTL: 3600}
-			s.Phase, s.Verdict, s.Registered, s.Since, s.VerifiedAt = judge.Verified, judge.Holding, now, now, now
-			s.Past.Until = now
-			s.Zone, s.Servers = f.zones[i].Apex, serverNames(f.zones[i])
-			text, err := json.Marshal(s)
-			if err != nil {
-				tb.Fatal(err)
+	}
+	m.EachState = func(take func(*RecordState)) error {
+		for i, d := range f.domains {
+			for _, r := range d.Records {
+				take(f.stored(tb, i, r, now))
 			}
-			back := &RecordState{}
-			if err := json.NewDecoder(bytes.NewReader(text)).Decode(back); err != nil {
-				tb.Fatal(err)
-			}
-			m.States = append(m.States, back)
 		}
+		return nil
 	}
 	m.LastSeen = func(take func(Interval)) error {
 		for i, d := range f.domains {
@@ -144,6 +136,23 @@ func (f *fleetOf) memory(tb testing.TB) Memory {
 		return nil
 	}
 	return m
+}
+
+// stored gives the state of one record as it comes from the disk.
+func (f *fleetOf) stored(tb testing.TB, domain int, r Record, at time.Time) *RecordState {
+	tb.Helper()
+	s := RecordState{ID: RecordID{f.domains[domain].Name, r.Key}, Name: r.Name, Expectation: r.Expectation, Baseline: published(tb, r), OldTTL: 3600}
+	s.Phase, s.Verdict, s.Registered, s.Since, s.VerifiedAt = judge.Verified, judge.Holding, at, at, at
+	s.Past.Until, s.Zone, s.Servers = at, f.zones[domain].Apex, serverNames(f.zones[domain])
+	text, err := json.Marshal(s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	back := &RecordState{}
+	if err := json.Unmarshal(text, back); err != nil {
+		tb.Fatal(err)
+	}
+	return back
 }
 
 // sweep lets the engine hear what all sources say about all records.

@@ -115,8 +115,11 @@ func (s SelfState) reckoned() SelfState {
 // Memory is what the engine starts from: all that was committed.
 type Memory struct {
 	// States are the engine's own from now on.
-	States  []*RecordState
-	Domains []StoredDomain
+	States []*RecordState
+	// EachState hands over more of them, one by one; nil if there are none. As they come from the disk they are ten times
+	// as large as the engine keeps most of them: of a large fleet they are not to be in memory all at once.
+	EachState func(take func(*RecordState)) error `json:"-"`
+	Domains   []StoredDomain
 	// Closed are incidents that ended lately, to be told again after a restart.
 	Closed []Incident
 	// LastSeen hands over the last interval of each record and source, those of a record one after the other; nil

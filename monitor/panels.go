@@ -7,6 +7,15 @@ import (
 	"maildrift/monitor/resolve"
 )
 
+// panel is who was asked about a record, and whose word about it is remembered from before: first those, in the order of
+// asking. It is immutable and shared.
+type panel struct{ members []panelist }
+
+// find gives the place of a source; -1 if it has none.
+func (p *panel) find(id string) int {
+	return slices.IndexFunc(p.members, func(m panelist) bool { return m.id == id })
+}
+
 // panelist is one source of a panel.
 type panelist struct {
 	id        string

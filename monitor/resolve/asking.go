@@ -65,6 +65,8 @@ type item struct {
 	tries, wrong atomic.Int32
 	// at is the leg that it is at. settled is 0 while it is open, else one more than the leg that ended it.
 	at, settled atomic.Int32
+	// aloft says that it counts as being on its way, awaited that it is waited for, for the leg that it is at.
+	aloft, awaited bool
 }
 
 // task is a question to be asked with care, and what is known of it.

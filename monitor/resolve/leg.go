@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -15,6 +16,8 @@ const (
 	// one that waits for none itself: another leg may have questions for it, or have ended the last one.
 	lookAround = 50 * time.Millisecond
 	restless   = 5 * time.Millisecond
+	// pollEvery is how often it is looked for late replies.
+	pollEvery = time.Millisecond
 )
 
 // leg asks one address of a source over UDP. One goroutine does all of it, sending and receiving in turn and in
@@ -25,12 +28,18 @@ type leg struct {
 	// first says that it takes questions that nobody has begun.
 	first bool
 	tempo tempo
-	// now is the port that questions go out from, before the one that still may bring replies.
-	now, before *port
-	// waiting are the questions in flight by their try, in order of sending; retry those to be sent again.
+	// now is the port that questions go out from, before are those that still may bring replies.
+	now    *port
+	before []*port
+	polled time.Time
+	// waiting are the questions that are waited for by their try, in order of sending, and aloft the first of each that counts
+	// as being on its way; inflight is how many do. retry are those to be sent again.
 	waiting  [maxTries]queue[flight]
-	retry    queue[int32]
+	aloft    [maxTries]int
 	inflight int
+	// awaited counts those that are waited for and not answered, behind which answered ones may stand.
+	awaited  int
+	retry    queue[int32]
 	skimmer  skimmer
 	question []byte
 	arriving []int32
@@ -38,10 +47,10 @@ type leg struct {
 	answeredN, lostN, mute int
 }
 
-// flight is one question on its way.
+// flight is one question that is waited for. Times are as items have them.
 type flight struct {
-	number int32
-	due    time.Time
+	sent, due int64
+	number    int32
 }
 
 func newLeg(a *asking, address int, first bool) *leg {
@@ -68,12 +77,16 @@ func (l *leg) run() {
 }
 
 func (l *leg) close() {
-	for _, p := range []*port{l.now, l.before} {
+	for _, p := range append(l.before, l.now) {
 		if p != nil {
-			p.close()
-			l.client.release(p.buffers)
+			l.shut(p)
 		}
 	}
+}
+
+func (l *leg) shut(p *port) {
+	p.close()
+	l.client.release(p.buffers)
 }
 
 // tell has the pacer know how it goes.
@@ -95,7 +108,7 @@ func (l *leg) until(now time.Time, wait time.Duration) time.Time {
 	}
 	for i := range l.waiting {
 		if l.waiting[i].len() > 0 {
-			next = earlier(next, l.waiting[i].first().due)
+			next = earlier(next, l.began.Add(time.Duration(l.waiting[i].first().due)))
 		}
 	}
 	return next
@@ -108,32 +121,54 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// expire takes the questions whose time is over out of flight.
+// expire takes the questions whose time is over from those that are waited for, and those that have been on their way for
+// longer than answers take out of flight.
 func (l *leg) expire(now time.Time) {
+	at := l.since(now)
+	lost := at - int64(l.tempo.flight())
 	for try := range l.waiting {
 		q := &l.waiting[try]
 		for q.len() > 0 {
 			f := q.first()
 			it := &l.items[f.number]
-			settled := it.settled.Load()
-			if settled == 0 && f.due.After(now) {
+			settled := it.settled.Load() != 0
+			if !settled && f.due > at {
 				break
 			}
 			number := q.pop().number
-			if settled != int32(l.address)+1 {
-				l.inflight--
-			}
-			if settled == 0 {
+			l.aloft[try] = max(0, l.aloft[try]-1)
+			l.ended(it)
+			if !settled {
 				l.tempo.lost(now)
 				l.lostN++
 				l.mute++
 				l.unanswered(number, it, now)
 			}
 		}
+		for ; l.aloft[try] < q.len() && q.at(l.aloft[try]).sent <= lost; l.aloft[try]++ {
+			l.landed(&l.items[q.at(l.aloft[try]).number])
+		}
 	}
 	if l.mute >= downAfter {
 		l.mute = 0
 		l.lane.avoid(l.address)
+	}
+}
+
+// landed takes a question that is at this address out of flight.
+func (l *leg) landed(it *item) {
+	if it.at.Load() == int32(l.address) && it.aloft {
+		it.aloft = false
+		l.inflight--
+	}
+}
+
+// ended takes a question that is at this address out of those that are waited for.
+func (l *leg) ended(it *item) {
+	l.landed(it)
+	if it.at.Load() == int32(l.address) && it.awaited {
+		it.awaited = false
+		l.awaited--
 	}
 }
 
@@ -184,7 +219,8 @@ func (l *leg) fill(now time.Time) time.Duration {
 	for _, number := range l.arriving {
 		l.retry.push(number)
 	}
-	room := int(l.tempo.window) - l.inflight
+	window := int(l.tempo.window)
+	room := min(window-l.inflight, mostWaiting*window-l.awaited)
 	for room > 0 {
 		if l.first && l.retry.len() < room {
 			l.takeUp(now, room-l.retry.len())
@@ -250,8 +286,11 @@ func (l *leg) send(now time.Time, n int) bool {
 		}
 		it.sent.Store(l.since(now))
 		try := int(it.tries.Add(1)) - 1
-		l.waiting[try].push(flight{number, now.Add(l.tempo.timeout(try, l.whole))})
+		at := l.since(now)
+		l.waiting[try].push(flight{at, at + int64(l.tempo.timeout(try, l.whole)), number})
+		it.aloft, it.awaited = true, true
 		l.inflight++
+		l.awaited++
 		l.now.queue(message)
 	}
 	// What the kernel does not take for want of room is lost like anything that is lost on the way.
@@ -265,7 +304,7 @@ func (l *leg) send(now time.Time, n int) bool {
 // freshPort sees to it that questions go out from a port that has not been used for long. Replies may still come to the
 // one before.
 func (l *leg) freshPort(now time.Time) error {
-	if l.now != nil && !l.now.worn(now) {
+	if l.now != nil && !l.now.old(now) {
 		return nil
 	}
 	b := l.client.buffer(l.batch())
@@ -274,11 +313,14 @@ func (l *leg) freshPort(now time.Time) error {
 		l.client.release(b)
 		return err
 	}
-	if l.before != nil {
-		l.before.close()
-		l.client.release(l.before.buffers)
+	if l.now != nil {
+		l.now.worn = now
+		if l.before = append(l.before, l.now); len(l.before) > oldPorts {
+			l.shut(l.before[0])
+			l.before = slices.Delete(l.before, 0, 1)
+		}
 	}
-	l.before, l.now = l.now, p
+	l.now = p
 	return nil
 }
 
@@ -289,12 +331,10 @@ func (l *leg) failed(now time.Time, err error) {
 	for i := range l.waiting {
 		for l.waiting[i].len() > 0 {
 			number := l.waiting[i].pop().number
-			it := &l.items[number]
-			if it.settled.Load() != int32(l.address)+1 {
-				l.inflight--
-			}
-			l.fail(now, number, it, outcome, detail)
+			l.ended(&l.items[number])
+			l.fail(now, number, &l.items[number], outcome, detail)
 		}
+		l.aloft[i] = 0
 	}
 	for range l.retry.len() {
 		number := l.retry.pop()
@@ -333,9 +373,9 @@ func (l *leg) giveUp(err error) {
 
 // listen takes the replies that come until then, and those that come to the port before.
 func (l *leg) listen(until time.Time) {
-	if l.before != nil {
-		_ = l.before.poll()
-		l.takeAll(l.before)
+	if now := time.Now(); len(l.before) > 0 && now.Sub(l.polled) >= pollEvery {
+		l.polled = now
+		l.before = slices.DeleteFunc(l.before, l.drained)
 	}
 	if l.now == nil {
 		sleepUntil(l.ctx, until)
@@ -346,6 +386,17 @@ func (l *leg) listen(until time.Time) {
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, syscall.EAGAIN) {
 		l.failed(time.Now(), err)
 	}
+}
+
+// drained takes what has come to a port that questions no longer go out from, and says whether nothing more will.
+func (l *leg) drained(p *port) bool {
+	_ = p.poll()
+	l.takeAll(p)
+	if p.open > 0 && time.Since(p.worn) < l.whole/2 {
+		return false
+	}
+	l.shut(p)
+	return true
 }
 
 func (l *leg) takeAll(p *port) {
@@ -380,18 +431,14 @@ func (l *leg) take(p *port, message []byte, cut bool, now time.Time) {
 		return
 	}
 	l.mute = 0
+	p.open--
+	rtt := time.Duration(0)
 	if it.tries.Load() == 1 {
-		l.tempo.answered(l.took(it, now))
+		rtt = l.took(it, now)
 	}
+	l.tempo.answered(rtt)
 	l.answeredN++
 	l.interpret(number, it, message, cut, now)
-}
-
-// landed takes a question that was answered out of flight.
-func (l *leg) landed(it *item) {
-	if it.at.Load() == int32(l.address) {
-		l.inflight--
-	}
 }
 
 // wrong takes in a message that came in place of a reply: the ID is right, the rest is not.
@@ -412,8 +459,8 @@ func (l *leg) stray(message []byte) {
 		return
 	}
 	for i := range l.waiting {
-		for _, f := range l.waiting[i].rows[l.waiting[i].head:] {
-			if it := &l.items[f.number]; it.at.Load() == int32(l.address) {
+		for k := range l.waiting[i].len() {
+			if it := &l.items[l.waiting[i].at(k).number]; it.at.Load() == int32(l.address) {
 				it.wrong.Add(1)
 			}
 		}
@@ -429,7 +476,7 @@ func (l *leg) interpret(number int32, it *item, message []byte, cut bool, now ti
 	}
 	seen, known := l.skimmer.skim(message, q.Question, q.Source.Role == Recursive)
 	if known && q.Known != 0 && seen.print == q.Known {
-		l.landed(it)
+		l.ended(it)
 		l.settle(number, it, Observation{Same: true, Print: seen.print, TTL: seen.ttl}, now)
 		return
 	}
@@ -454,7 +501,7 @@ func (l *leg) interpret(number int32, it *item, message []byte, cut bool, now ti
 	if known && seen.stands(&o) {
 		o.Print = seen.print
 	}
-	l.landed(it)
+	l.ended(it)
 	l.settle(number, it, o, now)
 }
 
@@ -469,7 +516,7 @@ func (l *leg) hand(number int32, it *item, s start) {
 	if !it.settled.CompareAndSwap(0, int32(l.address)+1) {
 		return
 	}
-	l.landed(it)
+	l.ended(it)
 	s.address, s.mismatches = l.address, int(it.wrong.Load())
 	l.later(l.queries[number], s)
 }

@@ -263,16 +263,16 @@ func TestIDsAreUsedOnceOnAPort(t *testing.T) {
 			unknown++
 		}
 	}
-	if unknown != 1<<16-portQuestions || !p.worn(time.Now()) {
-		t.Errorf("%d IDs are unknown; worn %v", unknown, p.worn(time.Now()))
+	if unknown != 1<<16-portQuestions || !p.old(time.Now()) {
+		t.Errorf("%d IDs are unknown; old %v", unknown, p.old(time.Now()))
 	}
 }
 
-// TestTheSteadyStateAllocatesNothing counts what asking 20,000 questions allocates beyond what any batch does.
+// TestTheSteadyStateAllocatesNothing counts what asking 40,000 questions allocates beyond what any batch does.
 func TestTheSteadyStateAllocatesNothing(t *testing.T) {
 	p := newParrot(t, nil)
 	c := patientClient(t)
-	const n = 20000
+	const n = 40000
 	qs := many(p.source(), n)
 	for i, o := range askAll(t, c, qs) {
 		qs[i].Known = o.Print
@@ -288,7 +288,7 @@ func TestTheSteadyStateAllocatesNothing(t *testing.T) {
 	if same != 2*n { // AllocsPerRun warms up once
 		t.Errorf("%d of %d answers were recognised", same, 2*n)
 	}
-	// A port is a socket, and lasts for a thousand questions.
+	// A port is a socket, and lasts for some thousand questions.
 	if allocs > n/10 {
 		t.Errorf("%.0f allocations for %d questions", allocs, n)
 	}

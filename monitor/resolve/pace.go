@@ -13,6 +13,8 @@ const (
 	burstTime = 10 * time.Millisecond
 	// reckonEvery is how often it is looked whether the rate is one that the operator bears.
 	reckonEvery = 250 * time.Millisecond
+	// lossesTell is how long it takes until all losses at a rate are known.
+	lossesTell = time.Second
 	// tooMany of those who were asked and did not answer say that there were too many questions, few that there may be more.
 	tooMany, few = 0.2, 0.05
 	// A rate is taken down to leastRate at least, or to the part slowest of the one configured if that is more.
@@ -33,6 +35,10 @@ type pacer struct {
 	// answered and lost are those since reckoned.
 	answered, lost int
 	reckoned       time.Time
+	// borne is the rate that the operator last seemed to bear; until deaf losses are those of questions from before
+	// the rate went down to it.
+	borne float64
+	deaf  time.Time
 }
 
 func newPacer(rate float64, window int) *pacer {
@@ -96,10 +102,14 @@ func (p *pacer) told(now time.Time, answered, lost int) {
 		return
 	}
 	switch share := float64(p.lost) / float64(max(1, p.answered+p.lost)); {
-	case share > tooMany:
+	case share > tooMany && now.After(p.deaf):
 		p.rate = max(p.least(), min(p.most, 0.95*float64(p.answered)/since.Seconds()))
-	case share < few:
-		p.rate = min(p.most, p.rate*1.05+1)
+		p.borne, p.deaf = p.rate, now.Add(lossesTell)
+	case share > few:
+	case p.rate < p.borne:
+		p.rate = min(p.most, p.borne, p.rate*1.5+1)
+	default:
+		p.rate = min(p.most, p.rate*1.02+1)
 	}
 	p.answered, p.lost, p.reckoned = 0, 0, now
 }

@@ -33,19 +33,22 @@ func TestOneQuestionInFlightIsOneAtOnce(t *testing.T) {
 	}
 }
 
-// limiter is a resolver that answers so many questions a second and drops the rest, asked by a pacer for a while. It gives
-// the share of its limit that was used in the last half, and the share of questions that it dropped then.
+// limiter is a resolver that answers so many questions a second and drops the rest, asked by a pacer for a while. What is
+// lost is known a quarter of a second later. It gives the share of its limit that was used in the last half, and the share
+// of questions that it dropped then.
 func limiter(p *pacer, limit float64, seconds int) (used, dropped float64) {
 	now := time.Now()
 	p.filled, p.reckoned = now, now
 	tokens, answered, lost := 0.0, 0, 0
+	var late [25]int
 	for tick := range seconds * 100 {
 		now = now.Add(10 * time.Millisecond)
 		n, _ := p.take(now, 1<<20)
 		tokens = min(limit/50, tokens+limit/100)
 		ok := min(n, int(tokens))
 		tokens -= float64(ok)
-		p.told(now, ok, n-ok)
+		p.told(now, ok, late[tick%len(late)])
+		late[tick%len(late)] = n - ok
 		if tick >= seconds*50 {
 			answered, lost = answered+ok, lost+n-ok
 		}
@@ -133,11 +136,22 @@ func TestTheWindowGrowsAndThins(t *testing.T) {
 	if w.window != 200 {
 		t.Errorf("grows to %.0f, want 200", w.window)
 	}
+	for range 1000 { // one in ten is lost
+		for range 9 {
+			w.answered(time.Millisecond)
+		}
+		now = now.Add(reckonEvery)
+		w.lost(now)
+	}
+	if w.window != 200 {
+		t.Errorf("with one in ten lost %.0f, want 200", w.window)
+	}
 	for range 100 { // at one moment: once
 		w.lost(now)
 	}
-	if w.window != 140 {
-		t.Errorf("after losses %.0f, want 140", w.window)
+	now = now.Add(reckonEvery)
+	if w.lost(now); w.window != 140 {
+		t.Errorf("after many losses %.0f, want 140", w.window)
 	}
 	for range 100 {
 		now = now.Add(time.Second)

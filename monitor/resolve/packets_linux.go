@@ -79,8 +79,9 @@ func (p *packets) flush() (int, error) {
 	return sent, errors.Join(err, p.err)
 }
 
+// sendBatch sends what is queued. The socket never blocks, so the scheduler need not be told of the call.
 func (p *packets) sendBatch(fd uintptr) bool {
-	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&p.out[0])), uintptr(p.queued), 0, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&p.out[0])), uintptr(p.queued), 0, 0, 0)
 	switch {
 	case errno == unix.EINTR:
 		return p.sendBatch(fd)
@@ -113,8 +114,9 @@ func (p *packets) poll() error {
 	return p.err
 }
 
+// takeBatch takes what has come, and says whether anything had. It never blocks either.
 func (p *packets) takeBatch(fd uintptr) bool {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&p.in[0])), uintptr(len(p.in)), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&p.in[0])), uintptr(len(p.in)), unix.MSG_DONTWAIT, 0, 0)
 	switch {
 	case errno == unix.EINTR:
 		return p.takeBatch(fd)

@@ -10,8 +10,10 @@ import (
 const (
 	// A port is given up for another after so many questions or so long: who wants to forge an answer has to find both port
 	// and ID of a question while it is open (RFC 5452 section 9), and no port is open long enough to be searched for.
-	portQuestions = 1000
+	portQuestions = 4000
 	portLife      = 2 * time.Second
+	// oldPorts is how many ports before are listened at, for replies that take longer than the port was used.
+	oldPorts = 8
 	// batch is how many messages go to or come from the kernel at once; few are enough for few questions.
 	batch, smallBatch = 32, 4
 	// received is the room for one reply: more than the 1232 octets that EDNS offers. What is longer is asked for over TCP.
@@ -33,8 +35,12 @@ func newBuffers(n int) *buffers {
 type port struct {
 	*packets
 	opened time.Time
-	sent   int
-	limit  int
+	// worn is when questions ceased to go out from it.
+	worn  time.Time
+	sent  int
+	limit int
+	// open counts the questions that were sent from it and not answered there.
+	open int
 	// ids is a hash table with open addressing, never more than half full; nothing is taken out.
 	ids []idEntry
 	// random are octets for IDs, the first drawn of them used up.
@@ -53,7 +59,7 @@ func openPort(server netip.AddrPort, b *buffers, now time.Time) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, size := portQuestions, 2048
+	limit, size := portQuestions, 8192
 	if len(b.in) == smallBatch {
 		limit, size = 16, 64
 	}
@@ -62,8 +68,8 @@ func openPort(server netip.AddrPort, b *buffers, now time.Time) (*port, error) {
 	return fresh, nil
 }
 
-// worn says whether the port has been used long enough.
-func (p *port) worn(now time.Time) bool { return p.sent >= p.limit || now.Sub(p.opened) >= portLife }
+// old says whether the port has been used long enough.
+func (p *port) old(now time.Time) bool { return p.sent >= p.limit || now.Sub(p.opened) >= portLife }
 
 // newID gives a question an ID that nobody can guess.
 func (p *port) newID(item int32) uint16 {
@@ -77,6 +83,7 @@ func (p *port) newID(item int32) uint16 {
 		if e := p.entry(id); e.item == 0 {
 			e.id, e.item = id, item+1
 			p.sent++
+			p.open++
 			return id
 		}
 	}

@@ -16,6 +16,9 @@ func (q *queue[T]) push(row T) {
 
 func (q *queue[T]) len() int { return len(q.rows) - q.head }
 
+// at gives the row that has so many before it.
+func (q *queue[T]) at(i int) *T { return &q.rows[q.head+i] }
+
 // first gives the row that is next; there must be one.
 func (q *queue[T]) first() *T { return &q.rows[q.head] }
 

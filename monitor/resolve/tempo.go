@@ -11,8 +11,10 @@ const (
 	// firstWindow is how many questions are in flight before anything is known of a source, leastWindow how many at least
 	// later: slow answers to some must not hold up all others.
 	firstWindow, leastWindow = 8, 4
-	// thinEvery is how often losses take the window down.
-	thinEvery = 250 * time.Millisecond
+	// A question counts as being on its way for as long as answers take, within these bounds.
+	quickestFlight, slowestFlight = 100 * time.Millisecond, 250 * time.Millisecond
+	// mostWaiting bounds the questions that are waited for, in windows.
+	mostWaiting = 4
 )
 
 // patience is the part of all the time that a question has which each try waits at least. Resolvers that must ask around
@@ -24,7 +26,9 @@ var patience = [maxTries]time.Duration{16, 16, 8, 4, 4, 4}
 type tempo struct {
 	window, most float64
 	starting     bool
-	thinned      time.Time
+	// answers and losses are those since reckoned.
+	answers, losses int
+	reckoned        time.Time
 	// srtt and rttvar are smoothed, 0 before the first answer.
 	srtt, rttvar time.Duration
 }
@@ -33,27 +37,43 @@ func newTempo(window int) tempo {
 	return tempo{window: min(firstWindow, float64(window)), most: float64(window), starting: true}
 }
 
-// answered takes in an answer to a question that was sent once.
+// answered takes in an answer; rtt is how long it took, 0 if that is not known because the question was sent more than
+// once (RFC 6298 section 3).
 func (t *tempo) answered(rtt time.Duration) {
-	if t.srtt == 0 {
+	switch {
+	case rtt <= 0:
+	case t.srtt == 0:
 		t.srtt, t.rttvar = rtt, rtt/2
-	} else {
+	default:
 		t.rttvar += ((t.srtt - rtt).Abs() - t.rttvar) / 4
 		t.srtt += (rtt - t.srtt) / 8
 	}
-	if t.starting {
+	if t.answers++; t.starting {
 		t.window = min(t.most, t.window+1)
 	} else {
 		t.window = min(t.most, t.window+1/t.window)
 	}
 }
 
-// lost takes in that a question was not answered in its time.
+// lost takes in that a question was not answered in its time. Some always are; it is many that say that there were too many
+// questions.
 func (t *tempo) lost(now time.Time) {
-	t.starting = false
-	if now.Sub(t.thinned) >= thinEvery {
-		t.window, t.thinned = max(min(leastWindow, t.most), t.window*0.7), now
+	if t.losses++; now.Sub(t.reckoned) < reckonEvery {
+		return
 	}
+	if float64(t.losses) > tooMany*float64(t.answers+t.losses) {
+		t.starting, t.window = false, max(min(leastWindow, t.most), t.window*0.7)
+	}
+	t.answers, t.losses, t.reckoned = 0, 0, now
+}
+
+// flight is how long a question counts as being on its way. What takes longer than answers do is lost, most likely, or being
+// found out by a resolver; it is waited for, but others need not wait with it.
+func (t *tempo) flight() time.Duration {
+	if t.srtt == 0 {
+		return slowestFlight
+	}
+	return min(slowestFlight, max(quickestFlight, 2*(t.srtt+4*t.rttvar)))
 }
 
 // timeout is how long the given try, counted from 0, waits. whole is all the time that a question has.

@@ -194,7 +194,7 @@ func (h *hearsay) stampAll(id RecordID, e *Evidence) {
 	v.authority = e.authority
 	for k := range e.answers {
 		if a := &e.answers[k]; a.state != standing {
-			v.again(k, a.at, a.ttl, a.latency)
+			v.again(k, a.time(), a.ttl, a.latency)
 		}
 	}
 }

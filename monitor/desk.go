@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"maildrift/monitor/judge"
@@ -17,6 +18,8 @@ type desk struct {
 	list     []*inquest
 	// answers are those of all inquests, one after the other.
 	answers []answer
+	// owners has the inquest of each answer.
+	owners  []*inquest
 	queries []resolve.Query
 	count   Count
 }
@@ -42,14 +45,17 @@ type inquestKey struct {
 
 // answer is what came of asking one source.
 type answer struct {
-	state answerState
 	// seen is the observation; nil if the source said the same as before.
-	seen    *resolve.Observation
-	at      time.Time
-	ttl     uint32
+	seen *resolve.Observation
+	// at is when, in nanoseconds since 1970.
+	at      int64
 	latency time.Duration
 	print   resolve.Print
+	ttl     uint32
+	state   answerState
 }
+
+func (a *answer) time() time.Time { return time.Unix(0, a.at) }
 
 type answerState uint8
 
@@ -65,11 +71,36 @@ const (
 	standing
 )
 
-// told says whether there is an answer.
-func (a *answer) told() bool { return a.state >= answered }
+// desks are desks that were cleared, whose room is used again: the rounds of a large fleet would otherwise keep the garbage
+// collector busy. The zero value has none; it may be used concurrently. None at all is fine too.
+type desks struct{ pool sync.Pool }
 
-func newDesk(q *Inquiry, fresh bool, subjects int) *desk {
-	return &desk{inquiry: q, fresh: fresh, inquests: make(map[inquestKey]*inquest, subjects)}
+func (d *desks) lay(q *Inquiry, fresh bool) *desk {
+	var table *desk
+	if d != nil {
+		table, _ = d.pool.Get().(*desk)
+	}
+	if table == nil {
+		table = &desk{inquests: map[inquestKey]*inquest{}}
+	}
+	table.inquiry, table.fresh = q, fresh
+	return table
+}
+
+// clear gives a desk back. Nothing of it is used any more.
+func (d *desks) clear(table *desk) {
+	if d == nil {
+		return
+	}
+	clear(table.inquests)
+	clear(table.list)
+	clear(table.answers)
+	clear(table.queries[:cap(table.queries)])
+	clear(table.owners)
+	*table = desk{
+		inquests: table.inquests, list: table.list[:0], answers: table.answers[:0], queries: table.queries[:0], owners: table.owners[:0],
+	}
+	d.pool.Put(table)
 }
 
 // take gives the inquest that a piece of evidence waits for.
@@ -87,7 +118,9 @@ func (d *desk) take(e *Evidence) *inquest {
 	if s.voices.are(q.panel) {
 		q.known = s.voices
 	}
-	d.answers = append(d.answers, make([]answer, len(q.panel))...)
+	for range q.panel {
+		d.answers, d.owners = append(d.answers, answer{}), append(d.owners, q)
+	}
 	d.inquests[key] = q
 	d.list = append(d.list, q)
 	return q
@@ -119,13 +152,12 @@ func (d *desk) ask(ctx context.Context) {
 		return
 	}
 	d.count.Sent += len(d.queries)
-	owners := d.owners()
 	d.inquiry.Asker.Ask(ctx, d.queries, func(o resolve.Observation) {
 		a := &d.answers[o.Ref]
-		a.state, a.at, a.ttl, a.latency, a.print = answered, o.At, o.TTL, o.Latency, o.Print
+		a.state, a.at, a.ttl, a.latency, a.print = answered, o.At.UnixNano(), o.TTL, o.Latency, o.Print
 		if o.Same {
 			a.state = same
-			q := owners[o.Ref]
+			q := d.owners[o.Ref]
 			o.Outcome = q.known.outcome(o.Ref - q.first)
 		} else {
 			seen := o
@@ -141,17 +173,6 @@ func (d *desk) ask(ctx context.Context) {
 	d.queries = d.queries[:0]
 }
 
-// owners gives the inquest of each answer.
-func (d *desk) owners() []*inquest {
-	out := make([]*inquest, 0, len(d.answers))
-	for _, q := range d.list {
-		for range q.panel {
-			out = append(out, q)
-		}
-	}
-	return out
-}
-
 // observation gives what a source said, whole; false if it was not asked.
 func (q *inquest) observation(k int, a *answer) (resolve.Observation, bool) {
 	switch a.state {
@@ -159,7 +180,7 @@ func (q *inquest) observation(k int, a *answer) (resolve.Observation, bool) {
 		return *a.seen, true
 	case same:
 		return q.known.fill(k, resolve.Observation{
-			Source: q.panel[k], Question: q.question, Print: a.print, At: a.at, TTL: a.ttl, Latency: a.latency,
+			Source: q.panel[k], Question: q.question, Print: a.print, At: a.time(), TTL: a.ttl, Latency: a.latency,
 		}), true
 	case standing:
 		return q.known.observation(k, q.question), true

@@ -78,6 +78,9 @@ type Engine struct {
 	// heard is what sources said, with locks of its own; they may be taken while mu is held, not the other way round.
 	heard hearsay
 
+	// desks are used again from round to round.
+	desks desks
+
 	// commits serialises transactions with their effect on memory.
 	commits    sync.Mutex
 	generation atomic.Uint64

@@ -32,6 +32,11 @@ type Inquiry struct {
 	Pace pace.Sweep
 	// Observed, if set, is told every observation. Of one that says the same as is known it is told no content.
 	Observed func(resolve.Observation)
+
+	// desks are shared by all inquiries of an engine; nil if they are not.
+	desks *desks
+	// passed, if set, is told of evidence that is calm, as long as its answers are there.
+	passed func(e *Evidence)
 }
 
 // Subject is a record to ask about.
@@ -119,7 +124,8 @@ func (q *Inquiry) Round(ctx context.Context, subjects []Subject, tainted map[res
 		evidence[i].Subject = s
 	}
 	q.findZones(ctx, evidence, fresh)
-	desk := newDesk(q, fresh, len(subjects))
+	desk := q.desks.lay(q, fresh)
+	defer q.desks.clear(desk)
 	inquests := make([]*inquest, len(evidence))
 	for i := range evidence {
 		inquests[i] = desk.take(&evidence[i])
@@ -142,10 +148,14 @@ func (q *Inquiry) Round(ctx context.Context, subjects []Subject, tainted map[res
 	desk.ask(ctx)
 	scratch := tallyRoom{}
 	for i, in := range inquests {
-		evidence[i].inquest, evidence[i].answers = in, desk.answersOf(in)
-		if !scratch.calm(q, &evidence[i], tainted) {
-			q.judge(&evidence[i], tainted)
+		e := &evidence[i]
+		e.inquest, e.answers = in, desk.answersOf(in)
+		if !scratch.calm(q, e, tainted) {
+			q.judge(e, tainted)
+		} else if q.passed != nil {
+			q.passed(e)
 		}
+		e.inquest, e.answers = nil, nil
 	}
 	return evidence, desk.count
 }

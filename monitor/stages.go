@@ -21,9 +21,9 @@ const (
 	// stageDomains is how many domains a stage of a sweep has: what a sweep needs in memory is bounded by it, and what
 	// is found is told when its stage is over.
 	stageDomains = 250
-	// askingStages is how many stages ask side by side, so that one does not wait for the last answers of the other. Of
+	// askingStages is how many stages ask side by side, so that none waits for the last answers of another. Of
 	// openStages all others wait to confirm what they saw.
-	askingStages, openStages = 2, 24
+	askingStages, openStages = 4, 24
 	// spreadJitter is by how much of its place in the interval a stage may begin later.
 	spreadJitter = 0.5
 )

@@ -55,7 +55,7 @@ func (e *Engine) newSweep(group string, names []rrset.Name, pacing pace.Sweep, w
 	settings := e.currentSettings()
 	sw := &sweep{
 		engine: e, settings: settings, summary: SweepSummary{Group: group, Started: time.Now(), Domains: len(names)},
-		inquiry: &Inquiry{Asker: e.o.Asker, Rules: settings.Rules, Pace: pacing},
+		inquiry: &Inquiry{Asker: e.o.Asker, Rules: settings.Rules, Pace: pacing, desks: &e.desks},
 	}
 	if settings.AskAuthority {
 		sw.inquiry.Authorities = e.o.Authorities
@@ -66,6 +66,7 @@ func (e *Engine) newSweep(group string, names []rrset.Name, pacing pace.Sweep, w
 	sw.jobs = e.jobs(names, settings, wanted)
 	sw.summary.Records = len(sw.jobs)
 	sw.begun = make(map[*job]job)
+	sw.inquiry.passed = sw.pass
 	if e.dissenting() {
 		sw.agreed = map[resolve.Operator]bool{}
 	}
@@ -261,7 +262,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 	left := open[:0:0]
 	for i, j := range open {
 		if evidence[i].Calm {
-			sw.pass(j, &evidence[i])
+			j.evidence.Calm = true
 			continue
 		}
 		if _, known := sw.begun[j]; !known {
@@ -281,10 +282,9 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 }
 
 // pass takes in that a record is calm.
-func (sw *sweep) pass(j *job, e *Evidence) {
-	j.evidence.Calm = true
+func (sw *sweep) pass(e *Evidence) {
 	sw.calm++
-	sw.engine.heard.stampAll(j.state.ID, e)
+	sw.engine.heard.stampAll(e.Subject.ID(), e)
 	if sw.agreed == nil {
 		return
 	}
@@ -396,6 +396,8 @@ func (j *job) remember(before judge.Position) {
 	switch {
 	case before.Phase != judge.Verified && j.state.Phase == judge.Verified && ok:
 		j.state.Baseline = heard.Finding.Seen
+		j.state.Seen, j.state.Finding = rrset.Set{}, heard.Finding
+		j.state.Finding.Seen = rrset.Set{}
 		j.state.OldTTL = heard.TTL
 		j.rememberZone()
 	case j.state.Phase != judge.Verified:

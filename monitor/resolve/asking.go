@@ -94,7 +94,6 @@ func (a *asking) ask() {
 		}
 	}
 	a.queries = plain
-	a.items = make([]item, len(a.queries))
 	if len(a.queries) > 0 {
 		a.mu.Lock()
 		a.walk(a.lane.preferred(), true)

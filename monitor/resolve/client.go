@@ -41,8 +41,15 @@ type Client struct {
 	lanes  map[string]*lane
 	pacers map[Operator]*pacer
 
-	// longest hold UDP replies of any size until they are parsed; few and many are the buffers of legs.
-	longest, few, many sync.Pool
+	// longest hold UDP replies of any size until they are parsed; few and many are the buffers of legs, batches the
+	// room of batches.
+	longest, few, many, batches sync.Pool
+}
+
+// room is where the queries of a batch stand by source, and what becomes of them.
+type room struct {
+	queries []Query
+	items   []item
 }
 
 // NewClient makes a Client.
@@ -61,6 +68,7 @@ func NewClient(o Options) *Client {
 		longest: sync.Pool{New: func() any { b := make([]byte, 65535); return &b }},
 		few:     sync.Pool{New: func() any { return newBuffers(smallBatch) }},
 		many:    sync.Pool{New: func() any { return newBuffers(batch) }},
+		batches: sync.Pool{New: func() any { return &room{} }},
 	}
 }
 
@@ -109,49 +117,67 @@ func (c *Client) Ask(ctx context.Context, queries []Query, emit func(Observation
 		defer out.Unlock()
 		emit(o)
 	}
+	r, _ := c.batches.Get().(*room)
+	defer c.batches.Put(r)
 	servers := make(chan struct{}, manyServers)
 	var wg sync.WaitGroup
-	for _, own := range bySource(queries) {
-		if own[0].Source.Role == Authoritative {
+	for _, own := range r.bySource(queries) {
+		server := own.queries[0].Source.Role == Authoritative
+		if server {
 			servers <- struct{}{}
 		}
 		wg.Go(func() {
 			c.askSource(ctx, own, oneAtATime)
-			if own[0].Source.Role == Authoritative {
+			if server {
 				<-servers
 			}
 		})
 	}
 	wg.Wait()
+	clear(r.queries) // so that they do not outlive the batch
+}
+
+// share is one source's part of a batch.
+type share struct {
+	queries []Query
+	items   []item
 }
 
 // bySource parts queries by whom they are for, resolvers first. The queries of one source keep their order.
-func bySource(queries []Query) [][]Query {
+func (r *room) bySource(queries []Query) []share {
 	index := map[string]int{}
 	counts := []int{}
-	places := make([]int32, len(queries))
-	for i, q := range queries {
-		at, ok := index[q.Source.ID]
+	for i := range queries {
+		id := queries[i].Source.ID
+		at, ok := index[id]
 		if !ok {
 			at = len(counts)
-			index[q.Source.ID], counts = at, append(counts, 0)
+			index[id], counts = at, append(counts, 0)
 		}
-		places[i] = int32(at)
 		counts[at]++
 	}
-	room, out := make([]Query, len(queries)), make([][]Query, len(counts))
+	if cap(r.queries) < len(queries) {
+		r.queries, r.items = make([]Query, len(queries)), make([]item, len(queries))
+	}
+	r.queries, r.items = r.queries[:len(queries)], r.items[:len(queries)]
+	clear(r.items)
+	out := make([]share, len(counts))
+	from := 0
 	for at, n := range counts {
-		out[at], room = room[:0:n], room[n:]
+		out[at] = share{r.queries[from : from : from+n], r.items[from : from+n]}
+		from += n
 	}
-	for i, q := range queries {
-		out[places[i]] = append(out[places[i]], q)
+	for i := range queries {
+		s := &out[index[queries[i].Source.ID]]
+		s.queries = append(s.queries, queries[i])
 	}
-	slices.SortStableFunc(out, func(a, b []Query) int { return int(a[0].Source.Role) - int(b[0].Source.Role) })
+	slices.SortStableFunc(out, func(a, b share) int { return int(a.queries[0].Source.Role) - int(b.queries[0].Source.Role) })
 	return out
 }
 
 // askSource asks one source all its questions. A source that answers nothing for a while is not asked the rest.
-func (c *Client) askSource(ctx context.Context, queries []Query, emit func(Observation)) {
+func (c *Client) askSource(ctx context.Context, own share, emit func(Observation)) {
+	queries := own.queries
 	s := queries[0].Source
 	l, err := c.lane(s)
 	if err != nil {
@@ -161,7 +187,7 @@ func (c *Client) askSource(ctx context.Context, queries []Query, emit func(Obser
 		return
 	}
 	a := &asking{
-		client: c, lane: l, source: s, ctx: ctx, emit: emit, queries: queries, whole: 2 * c.timeout(s), began: time.Now(),
+		client: c, lane: l, source: s, ctx: ctx, emit: emit, queries: queries, items: own.items, whole: 2 * c.timeout(s), began: time.Now(),
 		moved: make([][]int32, len(s.Addrs)), walking: make([]bool, len(s.Addrs)),
 	}
 	a.ask()

@@ -272,8 +272,12 @@ func BenchmarkStartUp(b *testing.B) {
 			b.Fatal(err)
 		}
 		m, err := s.Load(ctx)
-		if err != nil || len(m.States) != domains*len(fleetRecords) {
-			b.Fatal(len(m.States), err)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		if err := m.EachState(func(*monitor.RecordState) { n++ }); err != nil || n != domains*len(fleetRecords) {
+			b.Fatal(n, err)
 		}
 		answers := 0
 		if err := m.LastSeen(func(monitor.Interval) { answers++ }); err != nil || answers != domains*len(fleetRecords)*(fleetResolvers+2) {

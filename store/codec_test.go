@@ -141,7 +141,7 @@ func TestEveryFieldComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]*monitor.RecordState{&st}, m.States); diff != "" {
+	if diff := cmp.Diff([]*monitor.RecordState{&st}, states(t, m)); diff != "" {
 		t.Errorf("state (-kept +came back):\n%s", diff)
 	}
 	tr.Seq = 1
@@ -217,7 +217,7 @@ func TestEqualValuesShareMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, st := range m.States {
+	for _, st := range states(t, m) {
 		places[&st.Baseline.Data[0][0]], places[&st.Expectation.Want[0]] = true, true
 	}
 	for _, iv := range lastSeen(t, m) {

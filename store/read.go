@@ -24,10 +24,6 @@ const closedFor = 24 * time.Hour
 func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	var m monitor.Memory
 	err := s.view(func(tx *bolt.Tx) error {
-		var err error
-		if m.States, err = s.loadStates(tx); err != nil {
-			return err
-		}
 		if err := each(tx.Bucket(bucketDomains), func(d monitor.StoredDomain) { m.Domains = append(m.Domains, d) }); err != nil {
 			return err
 		}
@@ -43,7 +39,7 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 		}
 		return loadClosed(tx, &m)
 	})
-	m.LastSeen = s.lastSeen
+	m.EachState, m.LastSeen = s.eachState, s.lastSeen
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -81,52 +77,73 @@ func loadClosed(tx *bolt.Tx, m *monitor.Memory) error {
 // loadChunk is how many states are decoded at a time by one goroutine.
 const loadChunk = 2048
 
-// statesChunk are states to be decoded, and where they go.
+// statesChunk are states that are decoded together.
 type statesChunk struct {
-	pairs []pair
-	into  []*monitor.RecordState
+	pairs  []pair
+	states []*monitor.RecordState
+	// decoded is closed when states are there.
+	decoded chan struct{}
 }
 
-// loadStates reads all states, in order. One goroutine reads pages, one a core decodes; what is equal shares memory.
-func (s *Store) loadStates(tx *bolt.Tx) ([]*monitor.RecordState, error) {
-	var parts [][]*monitor.RecordState
-	chunks := make(chan statesChunk, runtime.GOMAXPROCS(0)) // one waits for each that decodes
-	g, ctx := errgroup.WithContext(context.Background())
-	for range cap(chunks) {
-		g.Go(func() error { return guard(s.path, func() error { return decodeStates(chunks) }) })
-	}
-	g.Go(func() error {
-		defer close(chunks)
-		return guard(s.path, func() error {
-			c := tx.Bucket(bucketStates).Cursor()
-			for k, v := c.First(); k != nil; {
-				var next statesChunk
-				for ; k != nil && len(next.pairs) < loadChunk; k, v = c.Next() {
-					next.pairs = append(next.pairs, pair{k, v})
-				}
-				next.into = make([]*monitor.RecordState, len(next.pairs))
-				parts = append(parts, next.into)
-				select {
-				case chunks <- next:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-			return nil
+// eachState hands over all states, in order. One goroutine reads pages, one a core decodes; what is equal shares memory, and
+// no more are decoded ahead than are being handed over.
+func (s *Store) eachState(take func(*monitor.RecordState)) error {
+	return s.view(func(tx *bolt.Tx) error {
+		ahead := runtime.GOMAXPROCS(0) // one waits for each that decodes
+		todo, inOrder := make(chan *statesChunk, ahead), make(chan *statesChunk, ahead)
+		g, ctx := errgroup.WithContext(context.Background())
+		for range ahead {
+			g.Go(func() error { return guard(s.path, func() error { return decodeStates(todo) }) })
+		}
+		g.Go(func() error {
+			defer close(todo)
+			defer close(inOrder)
+			return guard(s.path, func() error { return readStates(ctx, tx, todo, inOrder) })
 		})
+		for c := range inOrder {
+			select {
+			case <-c.decoded:
+			case <-ctx.Done():
+				continue // an error ends it; what is left is let go
+			}
+			for _, state := range c.states {
+				take(state)
+			}
+		}
+		return g.Wait()
 	})
-	err := g.Wait()
-	return slices.Concat(parts...), err
 }
 
-func decodeStates(chunks <-chan statesChunk) (err error) {
+// readStates cuts the states into chunks, which are to be decoded and handed over in order.
+func readStates(ctx context.Context, tx *bolt.Tx, todo, inOrder chan<- *statesChunk) error {
+	c := tx.Bucket(bucketStates).Cursor()
+	for k, v := c.First(); k != nil; {
+		next := &statesChunk{decoded: make(chan struct{})}
+		for ; k != nil && len(next.pairs) < loadChunk; k, v = c.Next() {
+			next.pairs = append(next.pairs, pair{k, v})
+		}
+		for _, to := range []chan<- *statesChunk{todo, inOrder} {
+			select {
+			case to <- next:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+func decodeStates(chunks <-chan *statesChunk) error {
 	in := newInterner()
 	for c := range chunks {
+		c.states = make([]*monitor.RecordState, len(c.pairs))
 		for i, p := range c.pairs {
-			if c.into[i], err = readState(p.k, p.v, in); err != nil {
+			var err error
+			if c.states[i], err = readState(p.k, p.v, in); err != nil {
 				return err
 			}
 		}
+		close(c.decoded)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"hash/fnv"
 
 	"maildrift/monitor/judge"
@@ -67,13 +68,17 @@ func (t *tallyRoom) poll(vote judge.Vote) {
 func (e *Evidence) repeats(k int, tainted map[resolve.Operator]string) bool {
 	v, a := e.Subject.voices, &e.answers[k]
 	s := v.words[v.voice[k].word-1].said
+	why := ""
+	if k < e.inquest.resolvers {
+		why = tainted[e.inquest.panel[k].Operator]
+	}
 	switch a.state {
 	case same:
 		if a.print != v.print(k) {
 			return false // another record that asks the same question knows another answer
 		}
 	case answered:
-		if a.seen.Outcome.Evidence() || a.seen.Outcome == resolve.Elsewhere || a.seen.Bogus || s.outcome != a.seen.Outcome || s.detail() != a.seen.Detail || len(a.seen.EDE) > 0 {
+		if !s.fails(a.seen, why) {
 			return false
 		}
 	case standing:
@@ -83,12 +88,16 @@ func (e *Evidence) repeats(k int, tainted map[resolve.Operator]string) bool {
 	if s.announced || s.echo || s.bogus || s.voted == judge.Differs || s.voted == judge.Absent {
 		return false
 	}
-	if why := tainted[e.inquest.panel[k].Operator]; k < e.inquest.resolvers && s.outcome.Evidence() {
-		if distrusted := marks[s.mark] == MarkDistrusted; distrusted != (why != "") || distrusted && s.detail() != why {
-			return false
-		}
+	if distrusted := marks[s.mark] == MarkDistrusted; s.outcome.Evidence() && (distrusted != (why != "") || distrusted && s.detail() != why) {
+		return false
 	}
 	return v.inHistory(k)
+}
+
+// fails says whether an observation is the failure that is remembered. With why the source has no vote.
+func (s *said) fails(o *resolve.Observation, why string) bool {
+	evidence := o.Outcome.Evidence() || o.Outcome == resolve.Elsewhere
+	return !evidence && !o.Bogus && len(o.EDE) == 0 && o.Outcome == s.outcome && cmp.Or(why, o.Detail) == s.detail()
 }
 
 // detail gives what is said of an answer in words.

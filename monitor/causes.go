@@ -65,7 +65,16 @@ func (sw *sweep) findCauses(now time.Time) {
 	after := sw.settings.Rules.DisagreementAfter
 	sw.found = map[rootcause.Cause]rootcause.Explanation{}
 	defer sw.digestPauses()
-	if !slices.ContainsFunc(sw.jobs, func(j *job) bool { return j.bad(now, after) }) {
+	near := neighbourhood{domains: map[rrset.Name]bool{}, zones: map[rrset.Name]bool{}}
+	for _, j := range sw.jobs {
+		if j.bad(now, after) {
+			near.domains[j.state.ID.Domain] = true
+			if j.state.Zone != "" {
+				near.zones[j.state.Zone] = true
+			}
+		}
+	}
+	if len(near.domains) == 0 {
 		return
 	}
 	e := sw.engine
@@ -79,7 +88,7 @@ func (sw *sweep) findCauses(now time.Time) {
 		}
 	}
 	e.mu.Lock()
-	for s := range e.states.all() {
+	for s := range e.states.near(near) {
 		if s.Phase == judge.Verified && !swept[s.ID] && s.ID.Key != SharedKey {
 			records = append(records, rootcause.Record{
 				Domain: s.ID.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers,

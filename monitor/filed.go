@@ -125,6 +125,17 @@ func (f *filed) state(domain rrset.Name) *RecordState {
 	return s
 }
 
+// zone gives the zone that the record lives in; empty if it is not known.
+func (f *filed) zone() rrset.Name {
+	switch {
+	case f.full != nil:
+		return f.full.Zone
+	case f.place != nil:
+		return f.place.zone
+	}
+	return ""
+}
+
 // is says whether a state is the one that is filed, and not one that was.
 func (f *filed) is(s *RecordState) bool {
 	if f.full != nil {

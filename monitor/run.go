@@ -10,6 +10,8 @@ import (
 )
 
 const (
+	// reshareRest is how much longer than a look at what rests on what takes nobody looks again.
+	reshareRest = 20
 	// lookEvery is how often the wall clock is compared with what is due. Go's timers
 	// run on the monotonic clock, which stops while a machine is suspended.
 	lookEvery = 30 * time.Second
@@ -192,9 +194,12 @@ func (e *Engine) keepSharing(ctx context.Context) {
 			return
 		case <-e.reshare:
 		}
+		began := time.Now()
 		if err := e.refreshShared(ctx); err != nil && ctx.Err() == nil {
 			e.log.Error("shared records are not up to date", "err", err)
 		}
+		// It looks at the whole registry: while a large fleet is verified, stage by stage, it must not take a core.
+		sleep(ctx, reshareRest*time.Since(began))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/mailrec/spf"
 	"maildrift/monitor/rrset"
@@ -103,11 +102,11 @@ func sharedBy(domains map[rrset.Name]*Domain, states *stateTable) map[rrset.Name
 
 // follow adds all that a record leads to. What is not verified leads nowhere yet.
 func (s *sharing) follow(d *Domain, id RecordID, reach map[rrset.Name]bool) {
-	state := s.states.get(id)
-	if state == nil || state.Phase != judge.Verified {
+	baseline, verified := s.states.verified(id)
+	if !verified {
 		return
 	}
-	for _, ref := range s.reader.read(state.Baseline).refs {
+	for _, ref := range s.reader.read(baseline).refs {
 		if reach[ref.name] || len(reach) == maxReach {
 			continue
 		}

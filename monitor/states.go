@@ -273,6 +273,19 @@ func (t *stateTable) baseline(id RecordID) rrset.Set {
 	return rrset.Set{}
 }
 
+// verified gives the baseline of a record that is verified, and whether it is.
+func (t *stateTable) verified(id RecordID) (rrset.Set, bool) {
+	list, _ := t.domains.get(id.Domain)
+	i, ok := find(list, id.Key)
+	if !ok {
+		return rrset.Set{}, false
+	}
+	if phase, _ := list[i].position(); phase != judge.Verified {
+		return rrset.Set{}, false
+	}
+	return t.baseline(id), true
+}
+
 // ids gives the records that have states.
 func (t *stateTable) ids() iter.Seq[RecordID] {
 	return func(yield func(RecordID) bool) {
@@ -296,6 +309,24 @@ func (t *stateTable) eventful() iter.Seq[*RecordState] {
 			list, _ := t.domains.get(name)
 			for i := range list {
 				if s := list[i].full; s != nil && !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// neighbourhood is where records may share the fate of one that is bad: its domain and its zone.
+type neighbourhood struct {
+	domains, zones map[rrset.Name]bool
+}
+
+// near gives the states of a neighbourhood; of a large fleet these are few, and the others are not put together.
+func (t *stateTable) near(n neighbourhood) iter.Seq[*RecordState] {
+	return func(yield func(*RecordState) bool) {
+		for domain, list := range t.domains.all() {
+			for i := range list {
+				if f := &list[i]; (n.domains[domain] || n.zones[f.zone()]) && !yield(f.state(domain)) {
 					return
 				}
 			}

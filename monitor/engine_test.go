@@ -197,6 +197,8 @@ type memJournal struct {
 	sweeps      []SweepSummary
 	self        SelfState
 	audit       []Audit
+	// wrote counts the states that were written, again ones too.
+	wrote int
 }
 
 func newMemJournal() *memJournal {
@@ -209,6 +211,7 @@ func (j *memJournal) Commit(_ context.Context, b Batch) error {
 	if j.fail != nil {
 		return j.fail
 	}
+	j.wrote += len(b.States)
 	for _, s := range b.States {
 		j.states[s.ID] = s
 	}
@@ -238,6 +241,13 @@ func (j *memJournal) Commit(_ context.Context, b Batch) error {
 	}
 	j.audit = append(j.audit, b.Audit...)
 	return nil
+}
+
+// counts gives how many sweeps and states were written.
+func (j *memJournal) counts() (sweeps, states int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.sweeps), j.wrote
 }
 
 // audited gives the actions that were written down, with what they were about.

@@ -1,0 +1,107 @@
+package monitor
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
+	"maildrift/monitor/rrset"
+)
+
+// fleetHouse is a house with so many domains in the configuration, each with an SPF record in a zone of its own.
+func fleetHouse(t *testing.T, n int) *house {
+	presets := testPresets(t)
+	var domains []*Domain
+	names := make([]rrset.Name, n)
+	for i := range n {
+		names[i] = rrset.Name(fmt.Sprintf("d%05d.test", i))
+		spec := Spec{Domain: string(names[i]), Expect: []ExpectSpec{{Kind: mailrec.SPF}}}
+		d, err := spec.Resolve(presets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Origin = Origin{File: "maildrift.yml", Line: i + 1}
+		domains = append(domains, d)
+	}
+	h := &house{t: t, world: newWorld(), journal: newMemJournal(), pager: newPager()}
+	h.world.set(t, "canary.test", rrset.TXT, "alive")
+	for _, name := range names {
+		h.world.set(t, name, rrset.TXT, "v=spf1 -all")
+	}
+	h.start(testSettings(), domains...)
+	return h
+}
+
+// TestASweepInStagesIsOneSweep: what it comes to is written once, when all stages are over, and nothing else is if nothing has
+// changed.
+func TestASweepInStagesIsOneSweep(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const n = 2*stageDomains + 100
+		h := fleetHouse(t, n)
+		defer h.stop()
+		h.after(2*time.Hour + 30*time.Minute)
+		snap := h.engine.Snapshot()
+		if got := snap.States.Counts().Records[judge.Verified][judge.Holding]; got != n {
+			t.Fatalf("%d of %d records are verified", got, n)
+		}
+		last := snap.Sweeps["default"]
+		if want := n * (6 + 2); last.Domains != n || last.Records != n || last.Questions < want || last.Questions > want+50 || !last.Good() || last.Transitions != 0 {
+			t.Errorf("the last sweep: %+v; want %d records and about %d questions", last, n, want)
+		}
+		sweeps, states := h.journal.counts()
+		h.after(time.Hour)
+		nowSweeps, nowStates := h.journal.counts()
+		if nowSweeps != sweeps+1 || nowStates != states {
+			t.Errorf("an unchanged sweep wrote %d summaries and %d states", nowSweeps-sweeps, nowStates-states)
+		}
+		if got := snap.Votes.Len(); got != n {
+			t.Errorf("votes on %d records", got)
+		}
+	})
+}
+
+// TestStagesTellWhatTheyFind: one domain of many drifts, in whatever stage.
+func TestStagesTellWhatTheyFind(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := fleetHouse(t, 2*stageDomains)
+		defer h.stop()
+		h.after(2*time.Hour + 30*time.Minute)
+		var fired, ended []string
+		for _, name := range []rrset.Name{"d00000.test", "d00499.test"} {
+			h.world.set(t, name, rrset.TXT, "v=spf1 +all")
+			h.after(time.Hour)
+			fired = append(fired, "RecordDrifted "+string(name)+"/spf")
+			h.expectTold(fired, nil)
+		}
+		for i, name := range []rrset.Name{"d00000.test", "d00499.test"} {
+			h.world.set(t, name, rrset.TXT, "v=spf1 -all")
+			h.after(2 * time.Hour)
+			ended = append(ended, fired[i])
+			h.expectTold(fired, ended)
+		}
+	})
+}
+
+// TestF60TheUplinkIsCutDuringASweepOfManyStages: one page about us, and nothing about anybody's records.
+func TestF60TheUplinkIsCutDuringASweepOfManyStages(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := fleetHouse(t, 2*stageDomains)
+		defer h.stop()
+		h.after(2*time.Hour + 30*time.Minute)
+		h.world.mu.Lock()
+		for _, source := range []string{"r1", "r2", "r3", "r4", "r5", "r6", servers[0].ID, servers[1].ID} {
+			h.world.broken[source] = resolve.Timeout
+		}
+		h.world.mu.Unlock()
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"MonitorBlind"}, nil)
+		h.world.mu.Lock()
+		clear(h.world.broken)
+		h.world.mu.Unlock()
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"MonitorBlind"}, []string{"MonitorBlind"})
+	})
+}

@@ -299,8 +299,6 @@ func (t *stateTable) ids() iter.Seq[RecordID] {
 	}
 }
 
-func (t *stateTable) all() iter.Seq[*RecordState] { return each(&t.domains) }
-
 // eventful gives the states of which there is more to say than where the record stands: those with a change that was
 // announced or is suspected, an incident, or too little that is heard are among them.
 func (t *stateTable) eventful() iter.Seq[*RecordState] {

@@ -139,7 +139,7 @@ func (m *Metrics) Handler(registered prometheus.Gatherer) http.Handler {
 	zippers := sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
 	other := promhttp.HandlerFor(m.Gatherer(registered), promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		format := expfmt.Negotiate(r.Header).FormatType()
+		format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultAcceptedFormats()...).FormatType()
 		if format != expfmt.TypeProtoDelim && format != expfmt.TypeTextPlain {
 			other.ServeHTTP(w, r) // people's forms of protobuf
 			return

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -146,7 +145,7 @@ func (s *series) troubled() []rrset.Name {
 			out = append(out, g.Domain)
 		}
 	}
-	slices.SortFunc(out, func(a, b rrset.Name) int { return cmp.Compare(a, b) })
+	slices.Sort(out)
 	return out
 }
 

@@ -175,7 +175,7 @@ func (l *leg) ended(it *item) {
 // unanswered has a question asked again, at the next address, or gives it up.
 func (l *leg) unanswered(number int32, it *item, now time.Time) {
 	if it.tries.Load() < maxTries && now.Sub(it.began) < l.whole {
-		l.again(number, it)
+		l.again(number)
 		return
 	}
 	o := Observation{Outcome: Timeout}
@@ -186,7 +186,7 @@ func (l *leg) unanswered(number int32, it *item, now time.Time) {
 }
 
 // again has a question asked once more.
-func (l *leg) again(number int32, it *item) {
+func (l *leg) again(number int32) {
 	next := (l.address + 1) % len(l.source.Addrs)
 	if next == l.address {
 		l.retry.push(number)
@@ -348,7 +348,7 @@ func (l *leg) fail(now time.Time, number int32, it *item, outcome Outcome, detai
 	switch {
 	case it.settled.Load() != 0:
 	case outcome.retriable() && it.tries.Load() < wrongTries:
-		l.again(number, it)
+		l.again(number)
 	default:
 		l.settle(number, it, Observation{Outcome: outcome, Detail: detail}, now)
 	}

@@ -909,6 +909,27 @@ func TestQuestionsAreAskedOnceASweep(t *testing.T) {
 	})
 }
 
+// TestWhatSweepsComeToIsKnown: from when the first one begins, in numbers.
+func TestWhatSweepsComeToIsKnown(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		settings := testSettings()
+		settings.Rate = 0.0005
+		h := newHouse(t, settings)
+		defer h.stop()
+		if e := h.engine.Snapshot().Estimates["default"]; e.Takes != 2000*time.Second || !e.Fits() { // the canary
+			t.Errorf("without domains %v: %s", e.Takes, e)
+		}
+		h.world.set(t, apex, rrset.TXT, spfText)
+		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}}})
+		h.after(time.Hour)
+		e := h.engine.Snapshot().Estimates["default"]
+		// A record, the one that it includes, and a canary, at one question in 2000 s.
+		if e.Takes != 6000*time.Second || e.Interval != time.Hour || e.Fits() || len(e.Helps()) == 0 {
+			t.Errorf("%v in %v: %s", e.Takes, e.Interval, e)
+		}
+	})
+}
+
 func TestAnMXValueIsPublishedWithItsPreference(t *testing.T) {
 	d, err := Spec{Domain: "x.test", Expect: []ExpectSpec{{Kind: mailrec.MX, Value: StringList{"mx.test", "5 b.test"}}}}.Resolve(testPresets(t))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -31,6 +32,8 @@ type Snapshot struct {
 	// Sweeps and NextSweep are by schedule group.
 	Sweeps    map[string]SweepSummary
 	NextSweep map[string]time.Time
+	// Estimates are what the sweeps of groups come to, as reckoned when the last one began. The map is never written.
+	Estimates map[string]pace.Estimate
 	// Open are the incidents that last, causes first, in order of their opening.
 	Open []Incident
 	Self SelfState
@@ -135,7 +138,7 @@ func (e *Engine) Snapshot() *Snapshot {
 		At: time.Now(), Generation: e.generation.Load(),
 		States: e.states.look(), Votes: Votes{heard: &e.heard}, Upkeep: Upkeeps{&upkeep},
 		Domains: e.domainList.of(e.domains), Shared: e.sharedList.of(e.shared),
-		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next),
+		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next), Estimates: e.estimates,
 		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
 		Presets: e.presets(e.settings), OverdueAfter: e.settings.Rules.OverdueAfter,
 	}

@@ -128,6 +128,7 @@ func (w *whole) prepare(domains []*Domain) {
 	}
 	e.estimates[w.group] = estimate
 	e.mu.Unlock()
+	e.touch()
 	if !estimate.Fits() && had.Fits() {
 		e.log.Warn("sweeps do not fit into their interval", "group", w.group, "numbers", estimate.String(), "help", strings.Join(estimate.Helps(), "; "))
 	}

@@ -354,7 +354,8 @@ func (d *daemon) ready() error {
 func settings(cfg *config.Config) monitor.Settings {
 	s := monitor.Settings{
 		Groups: map[string]monitor.Group{}, Rules: cfg.Rules, Gate: cfg.Gate, Quarantine: cfg.Quarantine, Canaries: cfg.Canaries,
-		Presets: &cfg.Presets, AskAuthority: cfg.Authority.Enabled, Pace: cfg.Asking.Pace, Recheck: cfg.Recheck, Upkeep: cfg.Upkeep, Resend: cfg.Alerting.Resend,
+		Presets: &cfg.Presets, AskAuthority: cfg.Authority.Enabled, Pace: cfg.Asking.Pace, Rate: cfg.Asking.Rate, Spread: cfg.Asking.Spread,
+		Recheck: cfg.Recheck, Upkeep: cfg.Upkeep, Resend: cfg.Alerting.Resend,
 	}
 	for name, sch := range cfg.Schedules {
 		s.Groups[name] = monitor.Group{Name: name, Schedule: sch, Resolvers: cfg.Groups[sch.Resolvers]}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"maildrift/cmd/terminal"
+	"maildrift/monitor"
 	"maildrift/monitor/web/client"
 	"maildrift/monitor/web/wire"
 )
@@ -30,7 +31,8 @@ func newStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how a running daemon and its fleet are",
-		Long: `Shows how a running daemon and its fleet are: what is wrong now, how sweeps go, who cannot be told.
+		Long: `Shows how a running daemon and its fleet are: what is wrong now, how sweeps go, whether
+they fit into their intervals and what would help if not, who cannot be told.
 
 Exit code 0 if all is well, 1 if something is wrong, 3 if the daemon is not reached, not ready, or cannot see.`,
 		Example: `  maildrift status
@@ -159,7 +161,7 @@ func (p *printer) groups(o overall) {
 		if s := g.LastSweep; s != nil {
 			last = o.Now.Sub(s.Started).Round(time.Second).String() + " ago"
 			took = "took " + s.Duration.Round(time.Millisecond).String()
-			questions = fmt.Sprintf("%d questions, %d saved, %d unanswered", s.Questions, s.Shared, s.Failures)
+			questions = questionsOf(*s)
 		}
 		state := terminal.Cell{Text: "sees", Colour: green}
 		if g.Blind != "" {
@@ -172,4 +174,27 @@ func (p *printer) groups(o overall) {
 		rows = append(rows, []terminal.Cell{terminal.Text(g.Name), terminal.Text(last), terminal.Text(took), terminal.Text(questions), terminal.Text(next), state})
 	}
 	p.table([]terminal.Column{{}, {}, {}, {Flexible: true, Least: 14}, {}, {Flexible: true, Least: 8}}, rows)
+	for _, g := range o.Groups {
+		p.estimate(g)
+	}
+}
+
+// questionsOf says what became of a sweep's questions.
+func questionsOf(s monitor.SweepSummary) string {
+	spared := ""
+	if s.Spared > 0 {
+		spared = fmt.Sprintf("%d spared, ", s.Spared)
+	}
+	return fmt.Sprintf("%d questions, %d saved, %s%d unanswered", s.Questions, s.Shared, spared, s.Failures)
+}
+
+// estimate says of a group whose sweeps do not fit into their interval that they do not, and what would help.
+func (p *printer) estimate(g wire.Group) {
+	if g.Estimate == nil || g.Estimate.Fits {
+		return
+	}
+	p.printf("%s %s: %s\n", p.paint(yellow, "too slow:"), g.Name, g.Estimate.Summary)
+	for _, help := range g.Estimate.Helps {
+		p.printf("  - %s\n", help)
+	}
 }

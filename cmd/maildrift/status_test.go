@@ -10,6 +10,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web/wire"
 )
@@ -60,6 +61,36 @@ func TestStatusAndWatch(t *testing.T) {
 	s.must(s.lab.Set(demoApex, "_dmarc."+demoApex, rrset.TXT, demoTTL, "v=DMARC1; p=reject; rua=mailto:dmarc@shop.example"))
 	if got := <-mended; got.code != 0 {
 		t.Errorf("while it is mended: %+v", got)
+	}
+}
+
+func TestSweepsInStatus(t *testing.T) {
+	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	load := pace.Load{Interval: 15 * time.Minute, Parties: []pace.Party{{Name: "google", Questions: 30_000, Rate: 20}}}
+	slow := wire.EstimateOf(load.Estimate())
+	load.Interval = time.Hour
+	fits := wire.EstimateOf(load.Estimate())
+	sweep := monitor.SweepSummary{Started: now.Add(-time.Minute), Duration: time.Second, Questions: 60, Shared: 12, Failures: 1}
+	spared := sweep
+	spared.Spared = 30
+	next := now.Add(5 * time.Minute)
+	o := overall{Status: wire.Status{Now: now, Groups: []wire.Group{
+		{Name: "a", NextSweep: next}, {Name: "b", NextSweep: next, LastSweep: &sweep, Estimate: fits}, {Name: "c", NextSweep: next, LastSweep: &spared, Estimate: slow},
+	}}}
+	var out strings.Builder
+	p := &printer{out: &out}
+	p.groups(o)
+	want := "" +
+		"sweeps\n" +
+		"a  none yet                                                            next in 5m0s  sees\n" +
+		"b  1m0s ago  took 1s  60 questions, 12 saved, 1 unanswered             next in 5m0s  sees\n" +
+		"c  1m0s ago  took 1s  60 questions, 12 saved, 30 spared, 1 unanswered  next in 5m0s  sees\n" +
+		"too slow: c: a sweep cannot finish in its interval of 15m: 30000 questions asked of google at 20 a second take 25m, 1.7 times as long\n" +
+		"  - allow 34 questions a second instead of 20 (asking.rate, or rate in resolvers.list) for google, if they put up with it\n" +
+		"  - sweep every 30m (schedules): then a sweep takes 25m\n" +
+		"  - ask two or more resolvers of your own, which nobody limits, about most domains (resolvers.list with rate: 34 or more, resolvers.groups, schedules)\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }
 

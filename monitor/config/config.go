@@ -78,11 +78,15 @@ type Authority struct {
 
 // Asking is how sources are asked unless they say otherwise.
 type Asking struct {
+	// Timeout is how long a reply is waited for. Rate is how many questions a second an operator gets at most, Window how
+	// many are in flight at most.
 	Timeout time.Duration
 	Rate    float64
 	Window  int
 	// Pace says whether resolvers are spared what they can only answer from their caches.
 	Pace pace.Policy
+	// Spread is over which share of the time to the next sweep the stages of a large one begin; 0 is at once.
+	Spread float64
 }
 
 // Alerting is how people are told.
@@ -221,6 +225,7 @@ type askingSpec struct {
 	Window  int           `yaml:"window"`
 	IPv6    string        `yaml:"ipv6"`
 	Pace    pace.Policy   `yaml:"pace"`
+	Spread  float64       `yaml:"spread"`
 }
 
 type quorumSpec struct {
@@ -311,7 +316,7 @@ func defaults() file {
 		Schedules:  map[string]scheduleSpec{},
 		Resolvers:  resolversSpec{Builtin: true},
 		Authority:  authoritySpec{Enabled: true, Port: 53},
-		Asking:     askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 16, IPv6: "auto", Pace: pace.Auto},
+		Asking:     askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 200, IPv6: "auto", Pace: pace.Auto, Spread: 0.5},
 		Quorum:     quorumSpec{MinOperators: rules.MinOperators},
 		Confirm:    confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
 		Gate:       gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},

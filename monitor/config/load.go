@@ -153,6 +153,9 @@ func (l *loader) settings(f file) {
 	if f.Asking.Rate <= 0 {
 		l.at("asking.rate", "want more than 0 questions a second, got %v", f.Asking.Rate)
 	}
+	if f.Asking.Spread < 0 || f.Asking.Spread > maxSpread {
+		l.at("asking.spread", "want a share from 0 (all at once) to %v, got %v", maxSpread, f.Asking.Spread)
+	}
 	if f.Verification.OverdueAfter <= 0 {
 		l.at("verification.overdue_after", "want more than 0")
 	}
@@ -165,7 +168,7 @@ func (l *loader) settings(f file) {
 		l.at("asking.ipv6", "want auto, on or off, got %q", f.Asking.IPv6)
 	}
 	c.Authority = Authority{Enabled: f.Authority.Enabled, Port: f.Authority.Port, AllowPrivate: f.Authority.AllowPrivate, IPv6: ipv6}
-	c.Asking = Asking{Timeout: f.Asking.Timeout, Rate: f.Asking.Rate, Window: f.Asking.Window, Pace: f.Asking.Pace}
+	c.Asking = Asking{Timeout: f.Asking.Timeout, Rate: f.Asking.Rate, Window: f.Asking.Window, Pace: f.Asking.Pace, Spread: f.Asking.Spread}
 	c.Retention = Retention(f.Retention)
 	c.Metrics = Metrics(f.Metrics)
 	c.Log = Log(f.Log)
@@ -175,6 +178,9 @@ func (l *loader) settings(f file) {
 	l.resolvers(f.Resolvers, ipv6)
 	l.canaries(f.Canaries)
 }
+
+// maxSpread leaves the last stages of a sweep time to be done before the next one.
+const maxSpread = 0.9
 
 func (l *loader) between(path string, got, least, most int) {
 	if got < least || got > most {

@@ -79,6 +79,8 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"rate zero", "asking: {rate: 0}", `maildrift.yml:1: asking.rate: want more than 0 questions a second, got 0`},
 		{"ipv6 maybe", "asking: {ipv6: maybe}", `maildrift.yml:1: asking.ipv6: want auto, on or off, got "maybe"`},
 		{"pace", "asking: {pace: slow}", `maildrift.yml:1: asking.pace: unknown pace "slow": use every, ttl or auto`},
+		{"spread too far", "asking: {spread: 1}", `maildrift.yml:1: asking.spread: want a share from 0 (all at once) to 0.9, got 1`},
+		{"spread backwards", "asking: {spread: -0.1}", `maildrift.yml:1: asking.spread: want a share from 0 (all at once) to 0.9, got -0.1`},
 		{"listen without port", "listen: localhost", `maildrift.yml:1: listen: "localhost" is not HOST:PORT, for example 127.0.0.1:9853`},
 		{"external URL without host", "external_url: maildrift", `maildrift.yml:1: external_url: "maildrift" is not a URL, for example https://maildrift.example.com`},
 		{"no data directory", `data_dir: ""`, `maildrift.yml:1: data_dir: name the directory for maildrift's data`},
@@ -493,6 +495,15 @@ func TestPace(t *testing.T) {
 		cfg, err := load(t, one(text))
 		if err != nil || cfg.Asking.Pace != want {
 			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for text, want := range map[string]float64{"asking: {rate: 20}": 0.5, "asking: {spread: 0}": 0, "asking: {spread: 0.9}": 0.9} {
+		cfg, err := load(t, one(text))
+		if err != nil || cfg.Asking.Spread != want {
+			t.Errorf("%q: %v, want %v", text, err, want)
 		}
 	}
 }

@@ -115,6 +115,7 @@ func (m *Metrics) Swept(s monitor.SweepSummary) {
 	m.sweepTime.WithLabelValues(group).Observe(s.Duration.Seconds())
 	m.questions.WithLabelValues(group, "sent").Add(float64(s.Questions))
 	m.questions.WithLabelValues(group, "shared").Add(float64(s.Shared))
+	m.questions.WithLabelValues(group, "spared").Add(float64(s.Spared))
 	m.transitions.WithLabelValues(group) // so that the first one is an increase
 }
 

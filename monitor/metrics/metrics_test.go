@@ -23,6 +23,7 @@ import (
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -80,6 +81,8 @@ func busy(t *testing.T, o Options) (*Metrics, prometheus.Gatherer) {
 	snap.Votes = snap.Votes.With(monitor.RecordID{Domain: "d1.example", Key: "spf"}, []monitor.SourceVote{
 		{Operator: "google", Stand: judge.Absent}, {Operator: "quad9", Stand: judge.Good},
 	})
+	load := pace.Load{Interval: 15 * time.Minute, Parties: []pace.Party{{Name: "google", Questions: 30_000, Rate: 20}}}
+	snap.Estimates = map[string]pace.Estimate{"default": load.Estimate()}
 	snap.Open = []monitor.Incident{{Name: monitor.AlertMissing}, {Name: monitor.AlertDrifted}}
 	reg := prometheus.NewRegistry()
 	o.StoreSize = func() int64 { return 32768 }
@@ -92,7 +95,7 @@ func busy(t *testing.T, o Options) (*Metrics, prometheus.Gatherer) {
 	m := New(reg, func() *monitor.Snapshot { return snap }, o)
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "google", Operator: "google"}, Latency: 12 * time.Millisecond, Tries: 3, Mismatches: 1})
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "ns1.evil.example/192.0.2.1", Role: resolve.Authoritative}, Outcome: resolve.Timeout, Latency: 2 * time.Second})
-	m.Swept(monitor.SweepSummary{Group: "default", Duration: 3 * time.Second, Questions: 10, Shared: 4, Transitions: 1})
+	m.Swept(monitor.SweepSummary{Group: "default", Duration: 3 * time.Second, Questions: 10, Shared: 4, Spared: 7, Transitions: 1})
 	m.Transitioned("default")
 	m.Swept(monitor.SweepSummary{Group: "default", Distrusted: "no canary was answered"})
 	m.Committed(4*time.Millisecond, nil)
@@ -208,6 +211,9 @@ func TestWhatCountsAsWhat(t *testing.T) {
 		"the database":                     `maildrift_store_size_bytes 32768`,
 		"the group can see":                `maildrift_group_blind{group="default"} 0`,
 		"questions another record spared":  `maildrift_sweep_questions_total{fate="shared",group="default"} 4`,
+		"questions a cache spared":         `maildrift_sweep_questions_total{fate="spared",group="default"} 7`,
+		"what a sweep takes":               `maildrift_sweep_expected_seconds{group="default"} 1500`,
+		"what it may take":                 `maildrift_sweep_interval_seconds{group="default"} 900`,
 		"seconds, not milliseconds, swept": `maildrift_sweep_duration_seconds_sum{group="default"} 3`,
 	} {
 		if !strings.Contains(text, want+"\n") {

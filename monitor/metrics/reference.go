@@ -53,7 +53,7 @@ var (
 	sweepDuration = MetricDoc{"maildrift_sweep_duration_seconds", Histogram,
 		"How long sweeps of whole schedule groups took, confirmations included.", []string{"group"}}
 	sweepQuestions = MetricDoc{"maildrift_sweep_questions_total", Counter,
-		"Questions that sweeps had, by fate: sent, or shared with another record that had the same question.", []string{"group", "fate"}}
+		"Questions that sweeps had, by fate: sent, shared with another record that had the same question, or spared because a resolver could only have answered from its cache what is known.", []string{"group", "fate"}}
 	transitionsTotal = MetricDoc{"maildrift_transitions_total", Counter,
 		"Changes of phase, verdict or stage of records, by schedule group.", []string{"group"}}
 	lookupsTotal = MetricDoc{"maildrift_lookups_total", Counter,
@@ -101,6 +101,10 @@ var (
 		"When the last sweep ended that can be relied on; 0 if there was none yet.", nil}
 	nextSweep = MetricDoc{"maildrift_next_sweep_timestamp_seconds", Gauge,
 		"When each schedule group is due next.", []string{"group"}}
+	sweepExpected = MetricDoc{"maildrift_sweep_expected_seconds", Gauge,
+		"How long the sweeps of the schedule group take at the configured rates, as reckoned when the last one began. No series before that.", []string{"group"}}
+	sweepInterval = MetricDoc{"maildrift_sweep_interval_seconds", Gauge,
+		"The shortest time between two sweeps of the schedule group, which they have to fit into. No series before its first sweep, or if there is only one.", []string{"group"}}
 	groupBlind = MetricDoc{"maildrift_group_blind", Gauge,
 		"Whether the last sweep of the schedule group could not be relied on (1).", []string{"group"}}
 	resolverQuarantined = MetricDoc{"maildrift_resolver_quarantined", Gauge,
@@ -145,7 +149,7 @@ func snapshotDocs() []MetricDoc {
 	return []MetricDoc{
 		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen, incidentsOpen,
 		notifierUp, notifierFailing,
-		lastGoodSweep, nextSweep, groupBlind, gateClosed, resolverQuarantined,
+		lastGoodSweep, nextSweep, sweepExpected, sweepInterval, groupBlind, gateClosed, resolverQuarantined,
 	}
 }
 

@@ -156,6 +156,7 @@ func (c *collection) sweeps() {
 	for group, at := range c.snap.NextSweep {
 		c.send(nextSweep, seconds(at), label(group))
 		c.send(groupBlind, truth(self.BlindGroups[group] != ""), label(group))
+		c.estimate(group)
 	}
 	operators := map[resolve.Operator]bool{}
 	for _, source := range c.snap.Sources {
@@ -163,6 +164,18 @@ func (c *collection) sweeps() {
 			c.send(resolverQuarantined, truth(self.Dissenters[source.Operator].Quarantined()), label(string(source.Operator)))
 		}
 		operators[source.Operator] = true
+	}
+}
+
+// estimate says how long the sweeps of a group take, and how long they may.
+func (c *collection) estimate(group string) {
+	e, ok := c.snap.Estimates[group]
+	if !ok {
+		return
+	}
+	c.send(sweepExpected, e.Takes.Seconds(), label(group))
+	if e.Interval > 0 {
+		c.send(sweepInterval, e.Interval.Seconds(), label(group))
 	}
 }
 

@@ -94,6 +94,9 @@ func (s *site) status(x *index) wire.Status {
 			sweep = wire.SweepOf(sweep)
 			group.LastSweep = &sweep
 		}
+		if estimate, ok := x.snap.Estimates[name]; ok {
+			group.Estimate = wire.EstimateOf(estimate)
+		}
 		out.Groups = append(out.Groups, group)
 	}
 	return out

@@ -25,6 +25,7 @@ import (
 	"maildrift/monitor/health"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -89,9 +90,12 @@ func newFakeEngine(t testing.TB) *fakeEngine {
 		At: now, Presets: presets(t),
 		Sweeps: map[string]monitor.SweepSummary{"default": {
 			Group: "default", Started: now.Add(-10 * time.Minute), Duration: 4 * time.Second,
-			Domains: 3, Records: 6, Questions: 60, Shared: 12, Failures: 1,
+			Domains: 3, Records: 6, Questions: 60, Shared: 12, Spared: 30, Failures: 1,
 		}},
 		NextSweep: map[string]time.Time{"default": now.Add(5 * time.Minute)},
+		Estimates: map[string]pace.Estimate{"default": pace.Load{
+			Interval: 15 * time.Minute, TTLs: map[uint32]int{3600: 1}, Parties: []pace.Party{{Name: "google", Questions: 30_000, Rate: 20}},
+		}.Estimate()},
 		Self: monitor.SelfState{
 			LastGoodSweep: now.Add(-10 * time.Minute),
 			Dissenters: map[resolve.Operator]monitor.Dissenter{

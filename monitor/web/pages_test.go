@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 
 	"maildrift/monitor"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/web/wire"
 )
 
@@ -231,5 +232,28 @@ func TestPlannedWorkIsShown(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// TestSweepsThatDoNotFitAreSaid: in numbers, and with what would help.
+func TestSweepsThatDoNotFitAreSaid(t *testing.T) {
+	w := populated(t)
+	page := w.ask(http.MethodGet, "/sweeps", "").Body.String()
+	for _, want := range []string{
+		`<div class="banner bad"><p>default: a sweep cannot finish in its interval of 15m: 30000 questions asked of google at 20 a second take 25m`,
+		"<li>sweep every 30m (schedules): then a sweep takes 25m</li>", `<th scope="col" data-column="spared">Spared</th>`, "<td>12</td><td>30</td><td>1</td>",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	w.engine.change(func(s *monitor.Snapshot) {
+		load := s.Estimates["default"].Load
+		load.Interval = time.Hour
+		s.Estimates = map[string]pace.Estimate{"default": load.Estimate()}
+	})
+	page = w.ask(http.MethodGet, "/sweeps", "").Body.String()
+	if want := `<p class="meta">default: a sweep fits into its interval of 1h: `; !strings.Contains(page, want) || strings.Contains(page, "banner bad") {
+		t.Errorf("the page lacks %q, or complains", want)
 	}
 }

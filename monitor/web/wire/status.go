@@ -5,6 +5,7 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -39,6 +40,29 @@ type Group struct {
 	LastSweep *monitor.SweepSummary `json:"last_sweep,omitempty"`
 	// Blind says why its last sweep could not be relied on; empty if it could.
 	Blind string `json:"blind,omitempty"`
+	// Estimate is what its sweeps come to; absent before the first one began.
+	Estimate *Estimate `json:"estimate,omitempty"`
+}
+
+// Estimate is whether the sweeps of a schedule group fit into its interval, as reckoned when the last one began.
+type Estimate struct {
+	Pace   pace.Policy `json:"pace" enum:"every,ttl" doc:"Whether resolvers are spared what they can only answer from their caches (ttl) or not (every)"`
+	Reason string      `json:"reason" doc:"Why the pace is what it is"`
+	// TakesSeconds is how long a sweep takes in the long run, IntervalSeconds the shortest time between two.
+	TakesSeconds    float64 `json:"takes_seconds" doc:"How long a sweep takes in the long run at the configured rates"`
+	IntervalSeconds float64 `json:"interval_seconds,omitempty" doc:"The shortest time between two sweeps; absent if there is only one"`
+	Fits            bool    `json:"fits"`
+	Summary         string  `json:"summary" doc:"Whether it fits, in one sentence"`
+	// Helps say what would make it fit; empty if it does.
+	Helps []string `json:"helps,omitempty" doc:"What would make it fit if it does not"`
+}
+
+// EstimateOf gives what sweeps come to.
+func EstimateOf(e pace.Estimate) *Estimate {
+	return &Estimate{
+		Pace: e.Pace, Reason: e.Reason(), TakesSeconds: e.Takes.Seconds(), IntervalSeconds: e.Interval.Seconds(),
+		Fits: e.Fits(), Summary: e.String(), Helps: e.Helps(),
+	}
 }
 
 // Resolver is a configured resolver.

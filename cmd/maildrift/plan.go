@@ -60,8 +60,8 @@ a TTL of --ttl have run out. What is asked again to confirm a change comes on to
 
 Exit code 0 if all sweeps fit, 1 if one does not.`,
 		Example: `  maildrift plan --config maildrift.yml
-  maildrift plan --domains 100000            will it carry that many?
-  maildrift plan --url http://127.0.0.1:9853 with the domains that were added to the running daemon`,
+  maildrift plan --config maildrift.yml --domains 100000
+  maildrift plan --config maildrift.yml --url http://127.0.0.1:9853   with the domains that were added to the daemon`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}

@@ -86,7 +86,7 @@ func TestSweepsInStatus(t *testing.T) {
 		"b  1m0s ago  took 1s  60 questions, 12 saved, 1 unanswered             next in 5m0s  sees\n" +
 		"c  1m0s ago  took 1s  60 questions, 12 saved, 30 spared, 1 unanswered  next in 5m0s  sees\n" +
 		"too slow: c: a sweep cannot finish in its interval of 15m: 30000 questions asked of google at 20 a second take 25m, 1.7 times as long\n" +
-		"  - allow 34 questions a second instead of 20 (asking.rate, or rate in resolvers.list) for google, if they put up with it\n" +
+		"  - allow 34 questions a second instead of 20 (rate in resolvers.list, or asking.rate for those that name none) for google, if they put up with it\n" +
 		"  - sweep every 30m (schedules): then a sweep takes 25m\n" +
 		"  - ask two or more resolvers of your own, which nobody limits, about most domains (resolvers.list with rate: 34 or more, resolvers.groups, schedules)\n"
 	if out.String() != want {

@@ -45,7 +45,7 @@ func TestEstimate(t *testing.T) {
 			"pace: every is configured",
 			[]string{
 				"spare resolvers what they can only answer from their caches (asking.pace: ttl): then a sweep takes 12m30s",
-				"allow 67 questions a second instead of 20 (asking.rate, or rate in resolvers.list) for op01, op02, op03 and 9 more, if they put up with it",
+				"allow 67 questions a second instead of 20 (rate in resolvers.list, or asking.rate for those that name none) for op01, op02, op03 and 9 more, if they put up with it",
 				"sweep every 1h (schedules): then a sweep takes 50m",
 				"ask two or more resolvers of your own, which nobody limits, about most domains (resolvers.list with rate: 67 or more, resolvers.groups, schedules)",
 			},
@@ -55,7 +55,7 @@ func TestEstimate(t *testing.T) {
 			"a sweep cannot finish in its interval of 15m: 150003 questions asked of op01 at 20 a second take 2h5m, 8.4 times as long",
 			"resolvers are asked when their answers end: asking resolvers about everything takes 8h20m of an interval of 15m, more than half",
 			[]string{
-				"allow 167 questions a second instead of 20 (asking.rate, or rate in resolvers.list) for op01, op02, op03 and 9 more, if they put up with it",
+				"allow 167 questions a second instead of 20 (rate in resolvers.list, or asking.rate for those that name none) for op01, op02, op03 and 9 more, if they put up with it",
 				"sweep every 12h (schedules): then a sweep takes 8h20m",
 				"ask two or more resolvers of your own, which nobody limits, about most domains (resolvers.list with rate: 167 or more, resolvers.groups, schedules)",
 			},
@@ -66,7 +66,7 @@ func TestEstimate(t *testing.T) {
 			"pace: ttl is configured",
 			[]string{
 				"publish the records with a TTL of 1h or more: then a sweep takes 12m30s",
-				"allow 67 questions a second instead of 20 (asking.rate, or rate in resolvers.list) for op01, op02, op03 and 9 more, if they put up with it",
+				"allow 67 questions a second instead of 20 (rate in resolvers.list, or asking.rate for those that name none) for op01, op02, op03 and 9 more, if they put up with it",
 				"sweep every 1h (schedules): then a sweep takes 50m",
 				"ask two or more resolvers of your own, which nobody limits, about most domains (resolvers.list with rate: 67 or more, resolvers.groups, schedules)",
 			},
@@ -77,7 +77,7 @@ func TestEstimate(t *testing.T) {
 			"a sweep cannot finish in its interval of 1m: 2400 questions asked of ns1 at 20 a second take 2m, 2 times as long",
 			"everybody is asked in every sweep: asking resolvers about everything takes 10s of an interval of 1m",
 			[]string{
-				"allow 40 questions a second instead of 20 (asking.rate, or rate in resolvers.list) for ns1, if they put up with it",
+				"allow 40 questions a second instead of 20 (rate in resolvers.list, or asking.rate for those that name none) for ns1, if they put up with it",
 				"sweep every 2m (schedules): then a sweep takes 2m",
 			},
 		},

@@ -79,7 +79,7 @@ func (e Estimate) faster() string {
 	if rate > 0 {
 		now = number(rate)
 	}
-	return fmt.Sprintf("allow %s questions a second instead of %s (asking.rate, or rate in resolvers.list) for %s, if they put up with it", number(needed), now, some(names))
+	return fmt.Sprintf("allow %s questions a second instead of %s (rate in resolvers.list, or asking.rate for those that name none) for %s, if they put up with it", number(needed), now, some(names))
 }
 
 // rarer says in which interval a sweep would be done. The rarer the sweeps, the more answers have ended.

@@ -16,6 +16,9 @@
 // Questions to resolvers have RD=1, those to a zone's own servers RD=0 and their answers must be
 // authoritative. EDNS offers 1232 bytes, which no path fragments (RFC 9715).
 //
+// Questions over UDP share sockets, windows and a rate that follows what an operator answers. An answer has a [Print]: whoever
+// gives it back with the next question is told, without the reply being parsed, that the same was said again.
+//
 // [Delegations] finds the zone that a name lives in and the servers that it is delegated
 // to, without asking any resolver for a name that may not exist yet.
 //

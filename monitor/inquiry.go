@@ -65,6 +65,14 @@ type Subject struct {
 	settled bool
 	// zone is the one that the record lived in when it was last well.
 	zone rrset.Name
+	// found is what a set was found to mean last: most sources say the same.
+	found *found
+}
+
+// found is a set and what it means for a subject.
+type found struct {
+	set     rrset.Set
+	finding mailrec.Finding
 }
 
 // ID gives the record's ID.
@@ -74,6 +82,7 @@ func (s Subject) ID() RecordID { return RecordID{s.Domain.Name, s.Record.Key} }
 func (s Subject) as(state *RecordState) Subject {
 	s.Baseline, s.Verified = state.Baseline, state.Phase == judge.Verified
 	s.Standing, s.Past, s.OldTTL = state.Standing(), state.Past, state.OldTTL
+	s.found = nil
 	return s
 }
 
@@ -209,10 +218,11 @@ func (q *Inquiry) find(ctx context.Context, names []rrset.Name) map[rrset.Name]r
 // judge turns what the desk heard into findings, votes and a decision.
 func (q *Inquiry) judge(e *Evidence, tainted map[resolve.Operator]string) {
 	tally := judge.Tally{AuthorityWanted: q.Authorities != nil}
+	authority := make([]Heard, 0, len(e.inquest.panel)-e.inquest.resolvers)
 	for k := e.inquest.resolvers; k < len(e.inquest.panel); k++ {
 		if o, ok := e.inquest.observation(k, &e.answers[k]); ok {
 			h := hear(&e.Subject, o)
-			e.Heard = append(e.Heard, h)
+			authority = append(authority, h)
 			tally.Authority = append(tally.Authority, judge.Vote{Voter: o.Source.ID, Stand: h.Stand, Meaning: h.Finding.Meaning})
 			if h.Outcome == resolve.Lame {
 				q.Authorities.Forget(e.Subject.Record.Name) // there may be a zone of its own below
@@ -220,6 +230,7 @@ func (q *Inquiry) judge(e *Evidence, tainted map[resolve.Operator]string) {
 		}
 	}
 	tally.Operators = e.poll(tainted, tally.AuthorityWord())
+	e.Heard = append(e.Heard, authority...)
 	tally.Configured = len(tally.Operators)
 	if !e.Subject.Verified {
 		tally, e.Reference = tally.Against()
@@ -230,7 +241,7 @@ func (q *Inquiry) judge(e *Evidence, tainted map[resolve.Operator]string) {
 // poll gives the votes of the resolvers' operators, by their names.
 func (e *Evidence) poll(tainted map[resolve.Operator]string, authority judge.AuthorityWord) []judge.Vote {
 	votes := map[resolve.Operator]judge.Vote{}
-	var heard []Heard
+	e.Heard = make([]Heard, 0, len(e.inquest.panel))
 	for k, source := range e.inquest.panel[:e.inquest.resolvers] {
 		op := source.Operator
 		vote, known := votes[op]
@@ -239,12 +250,11 @@ func (e *Evidence) poll(tainted map[resolve.Operator]string, authority judge.Aut
 		}
 		if o, ok := e.inquest.observation(k, &e.answers[k]); ok {
 			h := e.Subject.weigh(hear(&e.Subject, o), authority, tainted[op])
-			heard = append(heard, h)
+			e.Heard = append(e.Heard, h)
 			vote = vote.Merge(judge.Vote{Voter: vote.Voter, Stand: h.Stand, Meaning: h.Finding.Meaning, Echo: h.Echo})
 		}
 		votes[op] = vote
 	}
-	e.Heard = append(heard, e.Heard...)
 	out := make([]judge.Vote, 0, len(votes))
 	for _, op := range sortedKeys(votes) {
 		out = append(out, votes[op])
@@ -325,10 +335,17 @@ func (s *Subject) overspent(f mailrec.Finding) mailrec.Finding {
 }
 
 func (s *Subject) find(set rrset.Set) mailrec.Finding {
-	if s.Verified {
-		return s.Record.Compare(s.Baseline, set)
+	if s.found != nil && s.found.set.Equal(set) {
+		return s.found.finding
 	}
-	return s.Record.Check(set)
+	f := found{set: set}
+	if s.Verified {
+		f.finding = s.Record.Compare(s.Baseline, set)
+	} else {
+		f.finding = s.Record.Check(set)
+	}
+	s.found = &f
+	return f.finding
 }
 
 // Votes gives what was heard in the form that history keeps.
@@ -343,12 +360,13 @@ func (e Evidence) Votes() []SourceVote {
 // held gives what was heard, held to one reference as the votes are (judge.Tally.Against): before a record is
 // verified, a good record that is not the one of most is wrong.
 func (e Evidence) held() []Heard {
-	if e.Subject.Verified || e.Reference == (rrset.Hash{}) {
+	other := func(h Heard) bool { return h.Stand == judge.Good && h.Finding.Meaning != e.Reference }
+	if e.Subject.Verified || e.Reference == (rrset.Hash{}) || !slices.ContainsFunc(e.Heard, other) {
 		return e.Heard
 	}
 	out := slices.Clone(e.Heard)
 	for i := range out {
-		if out[i].Stand == judge.Good && out[i].Finding.Meaning != e.Reference {
+		if other(out[i]) {
 			out[i].Stand = judge.Differs
 		}
 	}

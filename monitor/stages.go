@@ -21,7 +21,7 @@ const (
 	// stageDomains is how many domains a stage of a sweep has: what a sweep needs in memory is bounded by it, and what
 	// is found is told when its stage is over.
 	stageDomains = 250
-	// askingStages is how many stages ask side by side, so that none waits for the last answers of another. Of
+	// askingStages is how many stages ask and judge side by side, so that none waits for the last answers of another. Of
 	// openStages all others wait to confirm what they saw.
 	askingStages, openStages = 4, 24
 	// spreadJitter is by how much of its place in the interval a stage may begin later.
@@ -86,7 +86,7 @@ type whole struct {
 	started time.Time
 	// several says that there is more than one stage.
 	several bool
-	// turn is held by the stages that ask about all their records for the first time.
+	// turn is held by the stages that do anything but wait.
 	turn   chan struct{}
 	pacing pace.Sweep
 	// spread is over how long the stages begin.
@@ -143,15 +143,14 @@ func (w *whole) begins(i, n int) time.Time {
 	return w.started.Add(time.Duration(place * float64(w.spread)))
 }
 
-// stage sweeps some of the domains. The turn is given on as soon as all was asked once.
+// stage sweeps some of the domains. It has its turn, and gives it back while it waits and when it is over.
 func (w *whole) stage(ctx context.Context, names []rrset.Name) {
 	e := w.engine
-	giveOn := sync.OnceFunc(func() { <-w.turn })
-	defer giveOn()
+	defer func() { <-w.turn }()
 	e.claim(names)
 	defer e.release(names)
 	sw := e.newSweep(w.group, names, w.pacing, w.wanted)
-	sw.asked, sw.stage = giveOn, w.several
+	sw.turn, sw.stage = w.turn, w.several
 	err := sw.run(ctx)
 	if err == nil {
 		err = e.finish(ctx, sw)

@@ -145,8 +145,8 @@ type sweep struct {
 	summary SweepSummary
 	// agreed are the operators that said, of calm records, what is right; nil if it does not matter.
 	agreed map[resolve.Operator]bool
-	// asked is called once the first round of asking is over: what comes then waits more than it asks.
-	asked func()
+	// turn, if it is not nil, has a place for each stage that may do anything but wait.
+	turn  chan struct{}
 	count Count
 	// tainted operators failed the canaries, and why.
 	tainted map[resolve.Operator]string
@@ -209,11 +209,8 @@ func (sw *sweep) look(ctx context.Context) error {
 			break
 		}
 		open = sw.round(ctx, open, disqualified, round > 0)
-		if sw.asked != nil {
-			sw.asked()
-		}
 		var err error
-		if open, err = waitForAgain(ctx, open); err != nil {
+		if open, err = sw.waitForAgain(ctx, open); err != nil {
 			return err
 		}
 	}
@@ -296,8 +293,8 @@ func (sw *sweep) pass(e *Evidence) {
 }
 
 // waitForAgain keeps the jobs that want to be asked again and waits until they
-// are due.
-func waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) {
+// are due. Others may have their turn meanwhile.
+func (sw *sweep) waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) {
 	var open []*job
 	var due time.Time
 	for _, j := range jobs {
@@ -309,7 +306,15 @@ func waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) {
 			due = j.again.At
 		}
 	}
-	if len(open) > 0 && !sleep(ctx, time.Until(due)) {
+	wait := time.Until(due)
+	if len(open) == 0 || wait <= 0 {
+		return open, nil
+	}
+	if sw.turn != nil {
+		<-sw.turn
+		defer func() { sw.turn <- struct{}{} }()
+	}
+	if !sleep(ctx, wait) {
 		return nil, fmt.Errorf("sweep given up: %w", ctx.Err())
 	}
 	return open, nil

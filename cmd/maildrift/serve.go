@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -49,10 +48,6 @@ configuration again: all of it is taken, or with an error nothing of it.`,
 	return c
 }
 
-// gcPercent has the garbage collector run more often than is usual: most of what a large fleet needs in memory stays, and
-// twice as much is a lot on a small machine. GOGC in the environment overrides it.
-const gcPercent = 40
-
 func (f *serveFlags) run(ctx context.Context, stderr io.Writer) error {
 	cfg, err := f.load()
 	if err != nil {
@@ -63,9 +58,6 @@ func (f *serveFlags) run(ctx context.Context, stderr io.Writer) error {
 	log := newLogger(first.Beside(stderr), cfg.Log)
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration: " + w)
-	}
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(gcPercent)
 	}
 	d, err := newDaemon(ctx, cfg, f, log)
 	if err != nil {

@@ -101,13 +101,9 @@ type bench struct {
 	ready time.Duration
 }
 
-// gcPercent is that of the daemon.
-const gcPercent = 40
-
 // assemble wires an engine as the daemon does, but for whoever tells people.
 func assemble(ctx context.Context, job Job, s *store.Store, domains []*monitor.Domain) (*bench, error) {
 	began := time.Now()
-	debug.SetGCPercent(gcPercent)
 	memory, err := s.Load(ctx)
 	if err != nil {
 		return nil, err

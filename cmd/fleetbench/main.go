@@ -60,6 +60,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, progress io.Writ
 		return work(ctx, args[1], args[2], in, out)
 	}
 	o, err := parse(args, progress)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil // parse has said it
+	}
 	if err != nil {
 		return err
 	}

@@ -126,3 +126,10 @@ func TestTheWholeBenchmark(t *testing.T) {
 		t.Errorf("not all tables are there:\n%s", text)
 	}
 }
+
+func TestHelpIsNoFailure(t *testing.T) {
+	var said, out strings.Builder
+	if err := run(t.Context(), []string{"-help"}, nil, &out, &said); err != nil || !strings.Contains(said.String(), "-lookups") || out.Len() > 0 {
+		t.Errorf("%v, %q, %q", err, said.String(), out.String())
+	}
+}

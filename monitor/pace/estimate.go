@@ -145,7 +145,7 @@ func (e Estimate) String() string {
 		return "nobody is to be asked"
 	}
 	d := e.Duties[0]
-	how := fmt.Sprintf("%s asked of %s at %s a second take %s", grouped(d.Asked, "question"), d.Name, number(d.Rate), Span(d.Takes))
+	how := fmt.Sprintf("%s asked of %s at %s a second take %s", grouped(d.Asked, "question"), d.Name, rate(d.Rate), Span(d.Takes))
 	if e.Fits() {
 		return fmt.Sprintf("a sweep fits into its interval of %s: %s (%s)", Span(e.Interval), how, percent(d.Of))
 	}
@@ -247,6 +247,14 @@ func Span(d time.Duration) string {
 
 // number gives at most one digit behind the point.
 func number(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10, 'f', -1, 64) }
+
+// rate gives questions a second as number does, but small ones, which it would make 0, in two digits.
+func rate(f float64) string {
+	if f < 1 {
+		return strconv.FormatFloat(f, 'g', 2, 64)
+	}
+	return number(f)
+}
 
 func percent(f float64) string { return number(100*f) + " %" }
 

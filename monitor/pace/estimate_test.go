@@ -81,6 +81,15 @@ func TestEstimate(t *testing.T) {
 				"sweep every 2m (schedules): then a sweep takes 2m",
 			},
 		},
+		{
+			"a question in twenty seconds", Load{Interval: time.Minute, Policy: Every, Parties: []Party{{Name: "ns1", Fixed: 4, Rate: 0.05}}}, Every, 4, 5760,
+			"a sweep cannot finish in its interval of 1m: 4 questions asked of ns1 at 0.05 a second take 1m20s, 1.4 times as long",
+			"pace: every is configured",
+			[]string{
+				"allow 1 questions a second instead of 0.05 (rate in resolvers.list, or asking.rate for those that name none) for ns1, if they put up with it",
+				"sweep every 2m (schedules): then a sweep takes 1m20s",
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

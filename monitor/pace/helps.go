@@ -64,20 +64,20 @@ func (e Estimate) longerTTLs() string {
 // faster says which rates would do.
 func (e Estimate) faster() string {
 	var names []string
-	var rate, needed float64
+	var same, needed float64
 	for _, d := range e.Duties {
 		if d.Of <= 1 {
 			continue
 		}
 		names = append(names, d.Name)
-		rate, needed = d.Rate, max(needed, d.RateToFit(e.Interval))
+		same, needed = d.Rate, max(needed, d.RateToFit(e.Interval))
 		if len(names) > 1 && d.Rate != e.Duties[0].Rate {
-			rate = 0
+			same = 0
 		}
 	}
 	now := "their rates"
-	if rate > 0 {
-		now = number(rate)
+	if same > 0 {
+		now = rate(same)
 	}
 	return fmt.Sprintf("allow %s questions a second instead of %s (rate in resolvers.list, or asking.rate for those that name none) for %s, if they put up with it", number(needed), now, some(names))
 }

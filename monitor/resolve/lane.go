@@ -160,11 +160,14 @@ func (l *lane) avoid(address int) {
 // plainNow says whether questions go without EDNS.
 func (l *lane) plainNow(now time.Time) bool { return now.UnixNano() <= l.plain.Load() }
 
-// refusesEDNS says whether a reply means that the source does not know EDNS (RFC 6891 section 7), and remembers it for an hour.
+// refusesEDNS says whether a reply means that the source does not know EDNS (RFC 6891 section 7), if the question had it, and
+// remembers it for an hour. Others may be on their way with EDNS by then.
 func (l *lane) refusesEDNS(reply *dns.Msg, now time.Time) bool {
-	if l.plainNow(now) || reply.Rcode != dns.RcodeFormatError && reply.Rcode != dns.RcodeNotImplemented {
+	if reply.Rcode != dns.RcodeFormatError && reply.Rcode != dns.RcodeNotImplemented {
 		return false
 	}
-	l.plain.Store(now.Add(time.Hour).UnixNano())
+	if !l.plainNow(now) {
+		l.plain.Store(now.Add(time.Hour).UnixNano())
+	}
 	return true
 }

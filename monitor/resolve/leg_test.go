@@ -456,3 +456,20 @@ func TestWhatIsAskedWithCareIsRecognisedToo(t *testing.T) {
 		t.Errorf("over TCP again: %+v", o)
 	}
 }
+
+// TestF5ManyWithoutEDNSAfterFORMERR: what was on its way with EDNS when the source was found not to know it is asked again too.
+func TestF5ManyWithoutEDNSAfterFORMERR(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		m := answerTo(t, q, q.Question[0].Name+` 300 IN TXT "v=spf1 -all"`)
+		if q.IsEdns0() != nil {
+			m = answerTo(t, q)
+			m.Rcode = dns.RcodeFormatError
+		}
+		reply(pack(t, m))
+	}})
+	for _, o := range askAll(t, patientClient(t), many(s.source(Recursive), 40)) {
+		if o.Outcome != Answered {
+			t.Errorf("%s: %s (%s)", o.Question, o.Outcome, o.Detail)
+		}
+	}
+}

@@ -58,7 +58,8 @@ type asking struct {
 // item is what has become of one query. The leg that it is at works on it; a leg that it was at before may end it by a late
 // reply.
 type item struct {
-	began time.Time
+	// waited is how long it has been waited for an answer, all tries but the last together.
+	waited time.Duration
 	// sent is when the last try went out, in nanoseconds since the asking began.
 	sent atomic.Int64
 	// tries counts those that went out, wrong the replies to something else in its place.

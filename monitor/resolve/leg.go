@@ -174,7 +174,7 @@ func (l *leg) ended(it *item) {
 
 // unanswered has a question asked again, at the next address, or gives it up.
 func (l *leg) unanswered(number int32, it *item, now time.Time) {
-	if it.tries.Load() < maxTries && now.Sub(it.began) < l.whole {
+	if it.waited += l.took(it, now); it.tries.Load() < maxTries && it.waited < l.whole {
 		l.again(number)
 		return
 	}
@@ -246,7 +246,6 @@ func (l *leg) takeUp(now time.Time, n int) {
 	for number := from; number < to; number++ {
 		it := &l.items[number]
 		it.at.Store(int32(l.address))
-		it.began = now
 		it.sent.Store(l.since(now))
 		if out {
 			l.settle(int32(number), it, Observation{Outcome: Timeout, Detail: notAsked}, now)

@@ -473,3 +473,27 @@ func TestF5ManyWithoutEDNSAfterFORMERR(t *testing.T) {
 		}
 	}
 }
+
+// TestF1WhatWaitsForItsTurnIsNotGivenUp: the time that a question waits to be sent is none that its answer had.
+func TestF1WhatWaitsForItsTurnIsNotGivenUp(t *testing.T) {
+	var mu sync.Mutex
+	lost := map[string]bool{}
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		mu.Lock()
+		defer mu.Unlock()
+		if name := q.Question[0].Name; !lost[name] {
+			lost[name] = name > "d000040" && name[6] == '0' // the first try of some
+			if lost[name] {
+				return
+			}
+		}
+		reply(pack(t, answerTo(t, q, q.Question[0].Name+` 300 IN TXT "v=spf1 -all"`)))
+	}})
+	src := s.source(Recursive)
+	src.Rate, src.Timeout = 100, 150*time.Millisecond
+	for _, o := range askAll(t, NewClient(Options{}), many(src, 120)) {
+		if o.Outcome != Answered {
+			t.Errorf("%s: %s after %d tries", o.Question, o.Outcome, o.Tries)
+		}
+	}
+}

@@ -324,9 +324,15 @@ func (l *leg) freshPort(now time.Time) error {
 }
 
 // failed takes in that the socket does not work: nobody listens there, the network is gone, or we have run out of something.
-// All questions in flight at this address have failed by it.
+// All questions in flight at this address have failed by it, and those that were to be sent, which come first: what is to be
+// sent again after this has failed once only.
 func (l *leg) failed(now time.Time, err error) {
 	outcome, detail := classify(err, 0)
+	for range l.retry.len() {
+		number := l.retry.pop()
+		l.items[number].tries.Add(1)
+		l.fail(now, number, &l.items[number], outcome, detail)
+	}
 	for i := range l.waiting {
 		for l.waiting[i].len() > 0 {
 			number := l.waiting[i].pop().number
@@ -334,11 +340,6 @@ func (l *leg) failed(now time.Time, err error) {
 			l.fail(now, number, &l.items[number], outcome, detail)
 		}
 		l.aloft[i] = 0
-	}
-	for range l.retry.len() {
-		number := l.retry.pop()
-		l.items[number].tries.Add(1)
-		l.fail(now, number, &l.items[number], outcome, detail)
 	}
 }
 

@@ -497,3 +497,18 @@ func TestF1WhatWaitsForItsTurnIsNotGivenUp(t *testing.T) {
 		}
 	}
 }
+
+// TestASocketThatFailsTakesOneTry: what was on its way is asked again before it is given up.
+func TestASocketThatFailsTakesOneTry(t *testing.T) {
+	a := &asking{client: quickClient(t), source: &Source{Addrs: make([]netip.AddrPort, 1)}, items: make([]item, 2), queries: many(&Source{}, 2)}
+	a.emit = func(o Observation) { t.Errorf("%s ended after %d tries", o.Question, o.Tries) }
+	a.lane = &lane{source: a.source, window: 8}
+	l := newLeg(a, 0, true)
+	l.items[0].tries.Store(1)
+	l.waiting[0].push(flight{number: 0})
+	l.retry.push(1)
+	l.failed(time.Now(), net.ErrClosed)
+	if l.retry.len() != 2 {
+		t.Errorf("%d of 2 questions are asked again", l.retry.len())
+	}
+}

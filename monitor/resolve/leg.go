@@ -354,7 +354,8 @@ func (l *leg) fail(now time.Time, number int32, it *item, outcome Outcome, detai
 	}
 }
 
-// giveUp ends all that is open because the asker has gone.
+// giveUp ends all that is open because the asker has gone, at whatever address it is: the leg there may have given up
+// before it came.
 func (l *leg) giveUp(err error) {
 	now := time.Now()
 	l.mu.Lock()
@@ -365,9 +366,7 @@ func (l *leg) giveUp(err error) {
 		l.finish(q, given(q, err))
 	}
 	for number := range len(l.queries) - len(rest) {
-		if it := &l.items[number]; it.at.Load() == int32(l.address) && it.settled.Load() == 0 {
-			l.settle(int32(number), it, given(l.queries[number], err), now)
-		}
+		l.settle(int32(number), &l.items[number], given(l.queries[number], err), now)
 	}
 }
 

@@ -512,3 +512,20 @@ func TestASocketThatFailsTakesOneTry(t *testing.T) {
 		t.Errorf("%d of 2 questions are asked again", l.retry.len())
 	}
 }
+
+// TestWhatMovesWhenTheContextEndsIsTold: a leg may have gone by the time that another hands it a question.
+func TestWhatMovesWhenTheContextEndsIsTold(t *testing.T) {
+	told := 0
+	a := &asking{client: quickClient(t), source: &Source{Addrs: make([]netip.AddrPort, 2)}, items: make([]item, 2), queries: many(&Source{}, 2)}
+	a.emit = func(Observation) { told++ }
+	a.next, a.walking, a.moved = 2, []bool{true, true}, make([][]int32, 2)
+	a.open.Store(2)
+	a.lane = &lane{source: a.source, window: 8}
+	first, second := newLeg(a, 0, true), newLeg(a, 1, false)
+	second.giveUp(context.Canceled)
+	first.move(0, 1)
+	first.giveUp(context.Canceled)
+	if told != 2 {
+		t.Errorf("%d of 2 questions were told", told)
+	}
+}

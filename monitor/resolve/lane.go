@@ -35,10 +35,10 @@ type lane struct {
 	// plain is until when EDNS is left out, used when the lane was asked for last, as Unix nanoseconds.
 	plain, used atomic.Int64
 
-	// dialing is held while a connection is made.
-	dialing sync.Mutex
 	mu      sync.Mutex
 	streams map[netip.AddrPort]*stream
+	// doors are held while a connection to an address is made.
+	doors map[netip.AddrPort]*sync.Mutex
 }
 
 // lane gives the lane of a source, by all that it depends on.
@@ -73,7 +73,7 @@ func (c *Client) forget() {
 }
 
 func (c *Client) newLane(s *Source) (*lane, error) {
-	l := &lane{source: s, window: s.Window, streams: map[netip.AddrPort]*stream{}}
+	l := &lane{source: s, window: s.Window, streams: map[netip.AddrPort]*stream{}, doors: map[netip.AddrPort]*sync.Mutex{}}
 	if l.window <= 0 {
 		l.window = c.o.Window
 	}
@@ -170,4 +170,14 @@ func (l *lane) refusesEDNS(reply *dns.Msg, now time.Time) bool {
 		l.plain.Store(now.Add(time.Hour).UnixNano())
 	}
 	return true
+}
+
+// door is held while a connection to an address is made.
+func (l *lane) door(address netip.AddrPort) *sync.Mutex {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.doors[address] == nil {
+		l.doors[address] = &sync.Mutex{}
+	}
+	return l.doors[address]
 }

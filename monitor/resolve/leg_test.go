@@ -529,3 +529,22 @@ func TestWhatMovesWhenTheContextEndsIsTold(t *testing.T) {
 		t.Errorf("%d of 2 questions were told", told)
 	}
 }
+
+// TestAnAddressThatTakesNoConnectionsHoldsUpNoOther: while somebody waits for a connection to one of a source's addresses,
+// others get one to the other.
+func TestAnAddressThatTakesNoConnectionsHoldsUpNoOther(t *testing.T) {
+	s := serve(t, &script{tcp: func(q *dns.Msg, conn net.Conn) { overTCP(t, conn, answerTo(t, q, good)) }})
+	src := s.source(Recursive)
+	src.Addrs = append(src.Addrs, netip.MustParseAddrPort("127.0.0.1:1"))
+	c := quickClient(t)
+	l, err := c.lane(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := l.door(src.Addrs[1])
+	door.Lock()
+	defer door.Unlock()
+	if o := c.askOne(t.Context(), l, Query{Source: src, Question: shopTXT}, start{transport: TCP}); o.Outcome != Answered || o.Transport != TCP {
+		t.Errorf("%s (%s) over %s", o.Outcome, o.Detail, o.Transport)
+	}
+}

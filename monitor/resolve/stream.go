@@ -56,8 +56,9 @@ func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m 
 
 // stream gives a connection to an address, and whether others have used it before. One dials for all.
 func (l *lane) stream(ctx context.Context, o *Observation) (*stream, bool, error) {
-	l.dialing.Lock()
-	defer l.dialing.Unlock()
+	door := l.door(o.Server)
+	door.Lock()
+	defer door.Unlock()
 	l.mu.Lock()
 	before := l.streams[o.Server]
 	l.mu.Unlock()

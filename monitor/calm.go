@@ -138,6 +138,19 @@ func (v *voices) are(panel []*resolve.Source) bool {
 // outcome is how asking a source that was heard ended last.
 func (v *voices) outcome(k int) resolve.Outcome { return v.words[v.voice[k].word-1].said.outcome }
 
+// lame says whether one of the zone's servers said last that it does not know the name.
+func (v *voices) lame() bool {
+	if v == nil {
+		return false
+	}
+	for k := v.heard - 1; k >= 0 && v.panel.members[k].authority; k-- {
+		if v.outcome(k) == resolve.Lame {
+			return true
+		}
+	}
+	return false
+}
+
 // spares says whether a record's resolvers are asked only where their last answers do not stand.
 func (q *Inquiry) spares(s *Subject, in *inquest) bool {
 	return q.Pace.Policy == pace.TTL && s.settled && in.known != nil && in.known == s.voices && len(in.panel) > in.resolvers

@@ -259,3 +259,20 @@ func (h *house) decisionsOf(resolvers []*resolve.Source) []judge.Decision {
 	}
 	return out
 }
+
+// TestASettledRecordMovesToAZoneOfItsOwn: the servers of the zone that it lived in do not know any more.
+func TestASettledRecordMovesToAZoneOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.after(3 * time.Hour)
+		h.world.mu.Lock()
+		own := &resolve.Source{ID: "ns.hoster.test/203.0.113.53", Role: resolve.Authoritative}
+		h.world.cuts = map[rrset.Name][]*resolve.Source{"_dmarc.shop.test": {own}}
+		h.world.mu.Unlock()
+		h.after(3 * time.Hour)
+		if zone := h.state("dmarc").Zone; zone != "_dmarc.shop.test" || h.world.askedOf(own.ID, "_dmarc.shop.test") == 0 {
+			t.Errorf("the record is believed to live in %s", zone)
+		}
+	})
+}

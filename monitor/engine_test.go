@@ -46,6 +46,8 @@ type world struct {
 	// undelegated zones are not delegated any more; chains are the aliases by which absent names were followed.
 	undelegated map[rrset.Name]bool
 	chains      map[rrset.Name][]rrset.Name
+	// cuts are zones below the registrable domains, with their servers; no others know what is in them.
+	cuts map[rrset.Name][]*resolve.Source
 	// bogus says that broken sources fail because validation does; canaries are fine.
 	bogus bool
 }
@@ -83,6 +85,10 @@ func (w *world) answer(q resolve.Query) resolve.Observation {
 		o.Outcome = w.failure
 		return o
 	}
+	if _, servers := w.cut(q.Question.Name); servers != nil && q.Source.Role == resolve.Authoritative && !slices.Contains(servers, q.Source) {
+		o.Outcome = resolve.Lame
+		return o
+	}
 	set, ok := w.zone[q.Question]
 	if cached, held := w.caches[q.Source.ID][q.Question]; held {
 		set, ok = cached, !cached.Empty()
@@ -108,8 +114,21 @@ func (w *world) Find(_ context.Context, names []rrset.Name) map[rrset.Name]resol
 			apex = apex.Parent()
 		}
 		zones[n] = resolve.Zone{Apex: apex, Servers: servers}
+		if below, own := w.cut(n); own != nil {
+			zones[n] = resolve.Zone{Apex: below, Servers: own}
+		}
 	}
 	return zones
+}
+
+// cut gives the zone below a registrable domain that a name is in. The caller holds mu.
+func (w *world) cut(n rrset.Name) (rrset.Name, []*resolve.Source) {
+	for below, own := range w.cuts {
+		if n.IsAtOrBelow(below) {
+			return below, own
+		}
+	}
+	return "", nil
 }
 
 func (w *world) Forget(rrset.Name) {}

@@ -86,6 +86,10 @@ func (s Subject) as(state *RecordState) Subject {
 	return s
 }
 
+// stays says whether a settled record lives in the zone that it is known to live in: a new cut below that makes its servers
+// refer elsewhere, which is to be lame.
+func (s *Subject) stays() bool { return s.settled && s.zone != "" && !s.voices.lame() }
+
 func (s *Subject) question() resolve.Question {
 	return resolve.Question{Name: s.Record.Name, Type: s.Record.Kind.Type()}
 }
@@ -169,8 +173,8 @@ func (q *Inquiry) Round(ctx context.Context, subjects []Subject, tainted map[res
 	return evidence, desk.count
 }
 
-// findZones finds the zone of each record. Of a settled record it is asked only whether the zone that it is known to live
-// in is still there and who serves it: a new cut below would make its servers refer elsewhere.
+// findZones finds the zone of each record. Of one that stays where it is, it is asked only whether the zone that it is known
+// to live in is still there and who serves it.
 func (q *Inquiry) findZones(ctx context.Context, evidence []Evidence, fresh bool) {
 	if q.Authorities == nil {
 		return
@@ -181,7 +185,7 @@ func (q *Inquiry) findZones(ctx context.Context, evidence []Evidence, fresh bool
 		case fresh:
 			q.Authorities.Forget(s.Record.Name)
 			names = append(names, s.Record.Name)
-		case s.settled && s.zone != "":
+		case s.stays():
 			apexes = append(apexes, s.zone)
 		default:
 			names = append(names, s.Record.Name)
@@ -190,7 +194,7 @@ func (q *Inquiry) findZones(ctx context.Context, evidence []Evidence, fresh bool
 	cuts := q.find(ctx, apexes)
 	for i := range evidence {
 		s := &evidence[i].Subject
-		if fresh || !s.settled || s.zone == "" {
+		if fresh || !s.stays() {
 			continue
 		}
 		if z := cuts[s.zone]; z.Apex == s.zone && len(z.Servers) > 0 && !z.Unsure {

@@ -32,9 +32,16 @@ func (t *tallyRoom) calm(q *Inquiry, e *Evidence, tainted map[resolve.Operator]s
 		return false
 	}
 	t.operators, t.servers = t.operators[:0], t.servers[:0]
+	verified := uint16(0) // the last word that was found to be what was verified
 	for k, source := range in.panel {
 		if !e.repeats(k, tainted) {
 			return false
+		}
+		if word := v.voice[k].word; word != verified && v.stand(k) == judge.Good {
+			if !v.words[word-1].said.seen().Equal(e.Subject.Baseline) {
+				return false // it was good by something else than what is verified now, or means the same in other words
+			}
+			verified = word
 		}
 		vote := judge.Vote{Stand: v.stand(k)}
 		if k >= in.resolvers {

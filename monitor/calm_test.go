@@ -276,3 +276,47 @@ func TestASettledRecordMovesToAZoneOfItsOwn(t *testing.T) {
 		}
 	})
 }
+
+// tardy is an asker to which a resolver answers one question only after some tries, and then something else than others.
+type tardy struct {
+	*world
+	mu    sync.Mutex
+	fails int
+	asked int
+}
+
+func (a *tardy) Ask(ctx context.Context, queries []resolve.Query, emit func(resolve.Observation)) {
+	a.world.Ask(ctx, queries, func(o resolve.Observation) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if o.Source.ID == "r3" && o.Question.Name == "_dmarc.shop.test" {
+			if a.asked++; a.asked <= a.fails {
+				o.Outcome, o.Set = resolve.Timeout, rrset.Set{}
+			} else if other, err := rrset.Parse(rrset.TXT, "v=DMARC1; p=none"); err == nil {
+				o.Set = other
+			}
+		}
+		emit(o)
+	})
+}
+
+// TestDissentIsNotForgottenOnceARecordIsVerified: what could have been the record was right, until another one was verified.
+func TestDissentIsNotForgottenOnceARecordIsVerified(t *testing.T) {
+	for fails := range 5 {
+		synctest.Test(t, func(t *testing.T) {
+			h := &house{t: t, world: newWorld(), journal: newMemJournal(), pager: newPager()}
+			h.world.set(t, "canary.test", rrset.TXT, "alive")
+			h.asker = &tardy{world: h.world, fails: fails}
+			h.start(testSettings())
+			defer h.stop()
+			h.world.set(t, apex, rrset.TXT, spfText, "unrelated")
+			h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
+			h.add(shopSpec())
+			h.after(3 * time.Hour)
+			votes := h.engine.Snapshot().Votes.Of(RecordID{apex, "dmarc"})
+			if i := slices.IndexFunc(votes, func(v SourceVote) bool { return v.Source == "r3" }); i < 0 || votes[i].Stand != judge.Differs {
+				t.Errorf("after %d failures: %+v", fails, votes[max(i, 0)])
+			}
+		})
+	}
+}

@@ -121,6 +121,9 @@ func (sw *sweep) digestPauses() {
 	for _, j := range sw.jobs {
 		delete(e.resumed, j.state.ID.Domain)
 	}
+	for _, name := range sw.resumed {
+		delete(e.resumed, name) // its records may all be well
+	}
 	for domain, jobs := range begin {
 		if len(jobs) < 2 {
 			continue
@@ -131,6 +134,22 @@ func (sw *sweep) digestPauses() {
 			j.cause = c
 		}
 	}
+}
+
+// resumedOf gives the domains of jobs whose pause has ended since they were last swept.
+func (e *Engine) resumedOf(jobs []*job) []rrset.Name {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.resumed) == 0 {
+		return nil
+	}
+	var out []rrset.Name
+	for _, j := range jobs {
+		if e.resumed[j.state.ID.Domain] {
+			out = append(out, j.state.ID.Domain)
+		}
+	}
+	return slices.Compact(out)
 }
 
 // fate is a job's record as causes see it.

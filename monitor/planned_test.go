@@ -349,3 +349,21 @@ func TestTheSecondRotationRetiresWhatTheFirstAdded(t *testing.T) {
 		h.expectTold(nil, nil)
 	})
 }
+
+func TestWhatGoesWrongLongAfterAPauseIsNotTheDoingOfThePause(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := mailingShop(t)
+		defer h.stop()
+		h.after(2 * time.Hour)
+		if err := h.engine.Pause(context.Background(), RecordID{Domain: apex}, time.Now().Add(5*time.Hour), "ann", "migration"); err != nil {
+			t.Fatal(err)
+		}
+		h.after(24 * time.Hour)
+		h.world.remove("_dmarc.shop.test", rrset.TXT)
+		h.world.set(t, apex, rrset.TXT, "v=spf1 -all")
+		h.after(2 * time.Hour)
+		if _, causes := h.toldByName(); slices.Contains(causes, "pause/shop.test") {
+			t.Errorf("causes %q", causes)
+		}
+	})
+}

@@ -65,6 +65,7 @@ func (e *Engine) newSweep(group string, names []rrset.Name, pacing pace.Sweep, w
 	}
 	sw.jobs = e.jobs(names, settings, wanted)
 	sw.summary.Records = len(sw.jobs)
+	sw.resumed = e.resumedOf(sw.jobs)
 	sw.begun = make(map[*job]job)
 	sw.inquiry.passed = sw.pass
 	if e.dissenting() {
@@ -143,6 +144,8 @@ type sweep struct {
 	begun   map[*job]job
 	calm    int
 	summary SweepSummary
+	// resumed are the domains whose pause had ended when the sweep began.
+	resumed []rrset.Name
 	// agreed are the operators that said, of calm records, what is right; nil if it does not matter.
 	agreed map[resolve.Operator]bool
 	// turn, if it is not nil, has a place for each stage that may do anything but wait.

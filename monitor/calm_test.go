@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -318,5 +319,17 @@ func TestDissentIsNotForgottenOnceARecordIsVerified(t *testing.T) {
 				t.Errorf("after %d failures: %+v", fails, votes[max(i, 0)])
 			}
 		})
+	}
+}
+
+func TestStagesAreOfLikeSize(t *testing.T) {
+	domains := make([]*Domain, stageDomains+1)
+	for i := range domains {
+		domains[i] = &Domain{Name: rrset.Name(fmt.Sprintf("d%d.test", i))}
+	}
+	for _, stage := range stagesOf(domains) {
+		if len(stage) < stageDomains/2 {
+			t.Errorf("a stage of %d domains: the gate can say nothing of so few", len(stage))
+		}
 	}
 }

@@ -64,11 +64,12 @@ func stagesOf(domains []*Domain) [][]rrset.Name {
 	if len(names) > stageDomains {
 		slices.SortFunc(names, func(a, b rrset.Name) int { return strings.Compare(backwards(a), backwards(b)) })
 	}
-	stages := slices.Collect(slices.Chunk(names, stageDomains))
-	if len(stages) == 0 {
+	if len(names) == 0 {
 		return [][]rrset.Name{nil} // a group without domains is swept too: its canaries are asked
 	}
-	return stages
+	// All are of like size: in a small rest too few records could turn for the gate to hold them back.
+	n := (len(names) + stageDomains - 1) / stageDomains
+	return slices.Collect(slices.Chunk(names, (len(names)+n-1)/n))
 }
 
 // backwards gives a name with its labels in the order of the tree.

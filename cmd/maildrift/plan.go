@@ -151,9 +151,10 @@ type planGroup struct {
 	Records  int           `json:"records"`
 	// Includes are the records of others that they rest on, which are watched once.
 	Includes int `json:"includes"`
-	// Questions to each source, of which Saved fewer than records and what they include.
+	// Questions to each source, of which Saved fewer than records and what they include, and Canaries to each resolver.
 	Questions   int           `json:"questions"`
 	Saved       int           `json:"saved"`
+	Canaries    int           `json:"canaries"`
 	Pace        pace.Policy   `json:"pace"`
 	Reason      string        `json:"reason"`
 	Fits        bool          `json:"fits"`
@@ -210,7 +211,7 @@ func (f *planFlags) plan(cfg *config.Config, domains []*monitor.Domain, from tim
 		e := load.Estimate()
 		all = append(all, e)
 		g := groupOf(schedule, c, e)
-		g.rate = cfg.Asking.Rate
+		g.rate, g.Canaries = cfg.Asking.Rate, len(cfg.Canaries)
 		if cfg.Authority.Enabled {
 			g.ToAuthority = c.asked() * serversAZone
 			if f.nameservers == 0 {
@@ -359,8 +360,8 @@ func (p *printer) plan(made plan) error {
 
 func (p *printer) planGroup(g planGroup, ttl uint32) {
 	p.head(fmt.Sprintf("schedule %s (%s)", g.Name, g.Schedule))
-	p.printf("%s, %s and %s of others that they include: %s to each source, %d saved because they are the same\n",
-		counted(g.Domains, "domain"), counted(g.Records, "record"), counted(g.Includes, "record"), counted(g.Questions, "question"), g.Saved)
+	p.printf("%s, %s and %s of others that they include: %s to each source, %d saved because they are the same; %s to each resolver besides\n",
+		counted(g.Domains, "domain"), counted(g.Records, "record"), counted(g.Includes, "record"), counted(g.Questions, "question"), g.Saved, counted(g.Canaries, "canary question"))
 	p.printf("%s\n", g.Reason)
 	if g.Pace == pace.TTL {
 		p.printf("records are taken to have a TTL of %s; the first sweep, and one after a long silence, asks everything and takes %s\n",

@@ -86,7 +86,7 @@ func TestEstimate(t *testing.T) {
 			"a sweep cannot finish in its interval of 1m: 4 questions asked of ns1 at 0.05 a second take 1m20s, 1.4 times as long",
 			"pace: every is configured",
 			[]string{
-				"allow 1 questions a second instead of 0.05 (rate in resolvers.list, or asking.rate for those that name none) for ns1, if they put up with it",
+				"allow 1 question a second instead of 0.05 (rate in resolvers.list, or asking.rate for those that name none) for ns1, if they put up with it",
 				"sweep every 2m (schedules): then a sweep takes 1m20s",
 			},
 		},

@@ -79,7 +79,7 @@ func (e Estimate) faster() string {
 	if same > 0 {
 		now = rate(same)
 	}
-	return fmt.Sprintf("allow %s questions a second instead of %s (rate in resolvers.list, or asking.rate for those that name none) for %s, if they put up with it", number(needed), now, some(names))
+	return fmt.Sprintf("allow %s a second instead of %s (rate in resolvers.list, or asking.rate for those that name none) for %s, if they put up with it", grouped(int(needed), "question"), now, some(names))
 }
 
 // rarer says in which interval a sweep would be done. The rarer the sweeps, the more answers have ended.

@@ -476,24 +476,21 @@ func TestF5ManyWithoutEDNSAfterFORMERR(t *testing.T) {
 
 // TestF1WhatWaitsForItsTurnIsNotGivenUp: the time that a question waits to be sent is none that its answer had.
 func TestF1WhatWaitsForItsTurnIsNotGivenUp(t *testing.T) {
-	var mu sync.Mutex
-	lost := map[string]bool{}
-	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
-		mu.Lock()
-		defer mu.Unlock()
-		if name := q.Question[0].Name; !lost[name] {
-			lost[name] = name > "d000040" && name[6] == '0' // the first try of some
-			if lost[name] {
-				return
-			}
-		}
-		reply(pack(t, answerTo(t, q, q.Question[0].Name+` 300 IN TXT "v=spf1 -all"`)))
-	}})
-	src := s.source(Recursive)
-	src.Rate, src.Timeout = 100, 150*time.Millisecond
-	for _, o := range askAll(t, NewClient(Options{}), many(src, 120)) {
-		if o.Outcome != Answered {
-			t.Errorf("%s: %s after %d tries", o.Question, o.Outcome, o.Tries)
+	now := time.Now()
+	a := &asking{
+		client: quickClient(t), source: &Source{Addrs: make([]netip.AddrPort, 1)}, items: make([]item, 1), queries: many(&Source{}, 1),
+		whole: time.Second, began: now.Add(-time.Minute),
+	}
+	a.emit = func(o Observation) { t.Errorf("%s after %d tries", o.Outcome, o.Tries) }
+	a.lane = &lane{source: a.source, window: 8}
+	l := newLeg(a, 0, true)
+	l.takeUp(a.began, 1)
+	for range maxTries - 1 {
+		it := &l.items[l.retry.pop()]
+		it.tries.Add(1)
+		it.sent.Store(l.since(now.Add(-100 * time.Millisecond)))
+		if l.unanswered(0, it, now); l.retry.len() != 1 {
+			t.Fatalf("given up after %d tries of 100 ms", it.tries.Load())
 		}
 	}
 }

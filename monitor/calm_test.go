@@ -333,3 +333,25 @@ func TestStagesAreOfLikeSize(t *testing.T) {
 		}
 	}
 }
+
+// TestAZoneIsInOneStage: what goes wrong with all of a zone is told as one thing only if it is seen at once.
+func TestAZoneIsInOneStage(t *testing.T) {
+	var domains []*Domain
+	for i := range 2 * stageDomains {
+		domains = append(domains, &Domain{Name: rrset.Name(fmt.Sprintf("d%d.z%d.test", i, i*7/(2*stageDomains)))})
+	}
+	stage, n := map[rrset.Name]int{}, 0
+	for k, names := range stagesOf(domains) {
+		for _, name := range names {
+			n++
+			zone := name.Parent()
+			if in, known := stage[zone]; known && in != k {
+				t.Fatalf("%s is in stage %d and in %d", zone, in, k)
+			}
+			stage[zone] = k
+		}
+	}
+	if n != len(domains) {
+		t.Errorf("%d of %d domains are in stages", n, len(domains))
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -53,7 +54,7 @@ func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Doma
 	return w.conclude(ctx, len(domains))
 }
 
-// stagesOf parts domains into stages. Those of a zone are mostly in one: what turns bad with it then turns together.
+// stagesOf parts domains into stages.
 func stagesOf(domains []*Domain) [][]rrset.Name {
 	names := make([]rrset.Name, 0, len(domains))
 	for _, d := range domains {
@@ -67,9 +68,27 @@ func stagesOf(domains []*Domain) [][]rrset.Name {
 	if len(names) == 0 {
 		return [][]rrset.Name{nil} // a group without domains is swept too: its canaries are asked
 	}
-	// All are of like size: in a small rest too few records could turn for the gate to hold them back.
-	n := (len(names) + stageDomains - 1) / stageDomains
-	return slices.Collect(slices.Chunk(names, (len(names)+n-1)/n))
+	var stages [][]rrset.Name
+	for len(names) > 0 {
+		n := stageOf(names)
+		stages, names = append(stages, names[:n:n]), names[n:]
+	}
+	return stages
+}
+
+// stageOf says how many of the domains that are left go into the next stage. All are of like size: in a small rest too few
+// records could turn for the gate to hold them back. What is below one registrable domain stays together, since a zone
+// that is gone is one cause only where all of it is seen to be gone, unless it is too much for one stage.
+func stageOf(left []rrset.Name) int {
+	stages := (len(left) + stageDomains - 1) / stageDomains
+	n := (len(left) + stages - 1) / stages
+	for n < len(left) && n < 2*stageDomains && mailrec.Registrable(left[n]) == mailrec.Registrable(left[n-1]) {
+		n++
+	}
+	if len(left)-n < stageDomains/2 {
+		return len(left)
+	}
+	return n
 }
 
 // backwards gives a name with its labels in the order of the tree.

@@ -164,7 +164,7 @@ func TestStagesKeepZonesTogether(t *testing.T) {
 			}
 			seen[name], zones[name.Parent()] = true, true
 		}
-		if len(stage) > stageDomains {
+		if len(stage) > 2*stageDomains+stageDomains/2 {
 			t.Errorf("a stage of %d domains", len(stage))
 		}
 		for zone := range zones {

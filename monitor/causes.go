@@ -89,7 +89,7 @@ func (sw *sweep) findCauses(now time.Time) {
 	}
 	e.mu.Lock()
 	for s := range e.states.near(near) {
-		if s.Phase == judge.Verified && !swept[s.ID] && s.ID.Key != SharedKey {
+		if s.Phase == judge.Verified && !swept[s.ID] && s.ID.Key != SharedKey && !sw.ahead.has(s.ID.Domain) {
 			records = append(records, rootcause.Record{
 				Domain: s.ID.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers,
 			})

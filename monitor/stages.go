@@ -35,7 +35,7 @@ const (
 // nothing could be committed; then nothing has changed, but by the stages that are over.
 func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
 	stages := stagesOf(domains)
-	w := &whole{engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, askingStages)}
+	w := &whole{ahead: aheadOf(stages), engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, askingStages)}
 	w.prepare(domains)
 	room := make(chan struct{}, openStages)
 	var work sync.WaitGroup
@@ -48,6 +48,7 @@ func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Doma
 		work.Go(func() {
 			defer func() { <-room }()
 			w.stage(ctx, stage)
+			w.ahead.over(stage)
 		})
 	}
 	work.Wait()
@@ -91,6 +92,45 @@ func stageOf(left []rrset.Name) int {
 	return n
 }
 
+// ahead are the domains of a sweep whose stages are not over yet, if there are several stages. What is remembered of them
+// is from before: where a zone is lost, it says nothing about whether all of it is. The zero value has none. It may
+// be used concurrently.
+type ahead struct {
+	mu      sync.Mutex
+	domains map[rrset.Name]bool
+}
+
+func aheadOf(stages [][]rrset.Name) *ahead {
+	a := &ahead{}
+	if len(stages) > 1 {
+		a.domains = map[rrset.Name]bool{}
+		for _, stage := range stages {
+			for _, name := range stage {
+				a.domains[name] = true
+			}
+		}
+	}
+	return a
+}
+
+func (a *ahead) over(stage []rrset.Name) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range stage {
+		delete(a.domains, name)
+	}
+}
+
+// has says whether a domain is still to be asked about; never of none.
+func (a *ahead) has(name rrset.Name) bool {
+	if a == nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.domains[name]
+}
+
 // backwards gives a name with its labels in the order of the tree.
 func backwards(n rrset.Name) string {
 	labels := strings.Split(string(n), ".")
@@ -104,6 +144,7 @@ type whole struct {
 	group   string
 	wanted  func(*RecordState) bool
 	started time.Time
+	ahead   *ahead
 	// several says that there is more than one stage.
 	several bool
 	// turn is held by the stages that do anything but wait.
@@ -170,7 +211,7 @@ func (w *whole) stage(ctx context.Context, names []rrset.Name) {
 	e.claim(names)
 	defer e.release(names)
 	sw := e.newSweep(w.group, names, w.pacing, w.wanted)
-	sw.turn, sw.stage = w.turn, w.several
+	sw.turn, sw.stage, sw.ahead = w.turn, w.several, w.ahead
 	err := sw.run(ctx)
 	if err == nil {
 		err = e.finish(ctx, sw)

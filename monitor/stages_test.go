@@ -12,12 +12,14 @@ import (
 )
 
 // fleetHouse is a house with so many domains in the configuration, each with an SPF record in a zone of its own.
-func fleetHouse(t *testing.T, n int) *house {
+func fleetHouse(t *testing.T, n int) *house { return houseOf(t, n, "d%05d.test") }
+
+func houseOf(t *testing.T, n int, pattern string) *house {
 	presets := testPresets(t)
 	var domains []*Domain
 	names := make([]rrset.Name, n)
 	for i := range n {
-		names[i] = rrset.Name(fmt.Sprintf("d%05d.test", i))
+		names[i] = rrset.Name(fmt.Sprintf(pattern, i))
 		spec := Spec{Domain: string(names[i]), Expect: []ExpectSpec{{Kind: mailrec.SPF}}}
 		d, err := spec.Resolve(presets)
 		if err != nil {
@@ -103,5 +105,31 @@ func TestF60TheUplinkIsCutDuringASweepOfManyStages(t *testing.T) {
 		h.world.mu.Unlock()
 		h.after(2 * time.Hour)
 		h.expectTold([]string{"MonitorBlind"}, []string{"MonitorBlind"})
+	})
+}
+
+// TestAZoneOfManyStagesThatIsLostIsOneCause: the first stage cannot know of the last whether it is lost too.
+func TestAZoneOfManyStagesThatIsLostIsOneCause(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const n = 3 * stageDomains
+		h := houseOf(t, n, "d%05d.big.test")
+		defer h.stop()
+		h.after(2*time.Hour + 30*time.Minute)
+		for i := range n {
+			h.world.remove(rrset.Name(fmt.Sprintf("d%05d.big.test", i)), rrset.TXT)
+		}
+		h.after(time.Hour)
+		causes, alone := 0, 0
+		for _, in := range h.engine.Snapshot().Open {
+			switch {
+			case in.Name == AlertCause:
+				causes++
+			case in.Facts.Cause == "":
+				alone++
+			}
+		}
+		if causes != 1 || alone > 0 {
+			t.Errorf("%d causes, and %d records that are told by themselves", causes, alone)
+		}
 	})
 }

@@ -148,6 +148,8 @@ type sweep struct {
 	resumed []rrset.Name
 	// agreed are the operators that said, of calm records, what is right; nil if it does not matter.
 	agreed map[resolve.Operator]bool
+	// ahead are domains that other stages of the same sweep have yet to ask about; nil if there are none.
+	ahead *ahead
 	// turn, if it is not nil, has a place for each stage that may do anything but wait.
 	turn  chan struct{}
 	count Count

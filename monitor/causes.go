@@ -89,15 +89,27 @@ func (sw *sweep) findCauses(now time.Time) {
 	}
 	e.mu.Lock()
 	for s := range e.states.near(near) {
-		if s.Phase == judge.Verified && !swept[s.ID] && s.ID.Key != SharedKey && !sw.ahead.has(s.ID.Domain) {
+		if s.Phase == judge.Verified && !swept[s.ID] && s.ID.Key != SharedKey && !sw.beside.awaits(s.ID.Domain) {
 			records = append(records, rootcause.Record{
 				Domain: s.ID.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers,
 			})
 		}
 	}
+	known := map[rootcause.Cause]bool{}
+	for _, in := range e.self.Causes {
+		known[in.Facts.Root.Cause] = true
+	}
 	e.mu.Unlock()
-	for i, c := range rootcause.Find(records) {
-		if c == (rootcause.Cause{}) || i >= len(jobs) {
+	own := map[rrset.Name]bool{}
+	for _, j := range jobs {
+		own[j.state.ID.Domain] = true
+	}
+	records = append(records, sw.beside.losses(own)...)
+	for i, c := range rootcause.Find(records)[:len(jobs)] {
+		if target := (rootcause.Cause{Kind: rootcause.Target, Name: records[i].TargetZone}); c == (rootcause.Cause{}) && known[target] {
+			c = target // it was found where more of those that it takes along were seen
+		}
+		if c == (rootcause.Cause{}) {
 			continue
 		}
 		if jobs[i].cause = c; sw.found[c] == (rootcause.Explanation{}) {
@@ -165,10 +177,19 @@ func (j *job) fate(now time.Time, after time.Duration) rootcause.Record {
 	if out.State == rootcause.Unreachable && !unanswered(j.evidence.Decision) {
 		out.State = rootcause.Well
 	}
-	if h, ok := j.evidence.first(func(h Heard) bool { return h.Stand == judge.Absent && len(h.Chain) > 0 }); ok && out.State == rootcause.Lost {
-		out.TargetZone = mailrec.Registrable(h.Chain[len(h.Chain)-1])
+	if out.State == rootcause.Lost {
+		out.TargetZone = j.missedTarget()
 	}
 	return out
+}
+
+// missedTarget gives the zone that a verified record's aliases lead to, if there is nothing there; else it is empty.
+func (j *job) missedTarget() rrset.Name {
+	h, ok := j.evidence.first(func(h Heard) bool { return h.Stand == judge.Absent && len(h.Chain) > 0 })
+	if !ok || !j.subject.Verified {
+		return ""
+	}
+	return mailrec.Registrable(h.Chain[len(h.Chain)-1])
 }
 
 // unanswered says whether it is the zone that is silent. Where its servers answer and too few resolvers do, it is

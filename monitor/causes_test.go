@@ -127,6 +127,21 @@ func TestOneProviderUnderManyDomainsIsOneCause(t *testing.T) {
 	})
 }
 
+// TestOneProviderIsOneCauseOverAllStages: two domains of those that it takes along are in a stage of their own.
+func TestOneProviderIsOneCauseOverAllStages(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer h.stop()
+		h.fleet(2 * stageDomains)
+		h.loseTarget(stageDomains + 2)
+		h.after(time.Hour + 5*time.Minute)
+		counts, causes := h.toldByName()
+		if counts["CauseFound"] != 1 || counts["RecordMissing"] != stageDomains+2 || !slices.Equal(causes, []string{"target/mail.example"}) {
+			t.Fatalf("told %v, by causes %q", counts, causes)
+		}
+	})
+}
+
 func TestTwoRecordsEditedTogetherAreTwoAlerts(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := mailingShop(t)

@@ -15,6 +15,7 @@ import (
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
+	"maildrift/monitor/rootcause"
 	"maildrift/monitor/rrset"
 )
 
@@ -35,7 +36,7 @@ const (
 // nothing could be committed; then nothing has changed, but by the stages that are over.
 func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
 	stages := stagesOf(domains)
-	w := &whole{ahead: aheadOf(stages), engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, askingStages)}
+	w := &whole{beside: besides(stages), engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, askingStages)}
 	w.prepare(domains)
 	room := make(chan struct{}, openStages)
 	var work sync.WaitGroup
@@ -48,7 +49,7 @@ func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Doma
 		work.Go(func() {
 			defer func() { <-room }()
 			w.stage(ctx, stage)
-			w.ahead.over(stage)
+			w.beside.over(stage)
 		})
 	}
 	work.Wait()
@@ -92,43 +93,80 @@ func stageOf(left []rrset.Name) int {
 	return n
 }
 
-// ahead are the domains of a sweep whose stages are not over yet, if there are several stages. What is remembered of them
-// is from before: where a zone is lost, it says nothing about whether all of it is. The zero value has none. It may
-// be used concurrently.
-type ahead struct {
-	mu      sync.Mutex
-	domains map[rrset.Name]bool
+// beside is what the stages of a sweep know of each other. It may be used concurrently; nil is a sweep of one stage.
+type beside struct {
+	mu sync.Mutex
+	// ahead are the domains of stages that are not over yet. What is remembered of them is from before: where a zone is lost, it
+	// says nothing about whether all of it is.
+	ahead map[rrset.Name]bool
+	// targets are the zones that aliases of domains lead to where there is nothing any more, as far as it was seen once.
+	targets map[rrset.Name]map[rrset.Name]bool
 }
 
-func aheadOf(stages [][]rrset.Name) *ahead {
-	a := &ahead{}
-	if len(stages) > 1 {
-		a.domains = map[rrset.Name]bool{}
-		for _, stage := range stages {
-			for _, name := range stage {
-				a.domains[name] = true
+func besides(stages [][]rrset.Name) *beside {
+	if len(stages) < 2 {
+		return nil
+	}
+	b := &beside{ahead: map[rrset.Name]bool{}, targets: map[rrset.Name]map[rrset.Name]bool{}}
+	for _, stage := range stages {
+		for _, name := range stage {
+			b.ahead[name] = true
+		}
+	}
+	return b
+}
+
+// over takes in that a stage is over.
+func (b *beside) over(stage []rrset.Name) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, name := range stage {
+		delete(b.ahead, name)
+	}
+}
+
+// awaits says whether a domain is still to be asked about.
+func (b *beside) awaits(name rrset.Name) bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ahead[name]
+}
+
+// lost takes in that an alias of a domain seems to lead to nothing in a zone.
+func (b *beside) lost(target, domain rrset.Name) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.targets[target] == nil {
+		b.targets[target] = map[rrset.Name]bool{}
+	}
+	b.targets[target][domain] = true
+}
+
+// losses gives what lost took in, of domains that are not among those.
+func (b *beside) losses(but map[rrset.Name]bool) []rootcause.Record {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []rootcause.Record
+	for target, domains := range b.targets {
+		for domain := range domains {
+			if !but[domain] {
+				out = append(out, rootcause.Record{Domain: domain, State: rootcause.Lost, TargetZone: target})
 			}
 		}
 	}
-	return a
-}
-
-func (a *ahead) over(stage []rrset.Name) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, name := range stage {
-		delete(a.domains, name)
-	}
-}
-
-// has says whether a domain is still to be asked about; never of none.
-func (a *ahead) has(name rrset.Name) bool {
-	if a == nil {
-		return false
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.domains[name]
+	return out
 }
 
 // backwards gives a name with its labels in the order of the tree.
@@ -144,7 +182,7 @@ type whole struct {
 	group   string
 	wanted  func(*RecordState) bool
 	started time.Time
-	ahead   *ahead
+	beside  *beside
 	// several says that there is more than one stage.
 	several bool
 	// turn is held by the stages that do anything but wait.
@@ -211,7 +249,7 @@ func (w *whole) stage(ctx context.Context, names []rrset.Name) {
 	e.claim(names)
 	defer e.release(names)
 	sw := e.newSweep(w.group, names, w.pacing, w.wanted)
-	sw.turn, sw.stage, sw.ahead = w.turn, w.several, w.ahead
+	sw.turn, sw.stage, sw.beside = w.turn, w.several, w.beside
 	err := sw.run(ctx)
 	if err == nil {
 		err = e.finish(ctx, sw)

@@ -148,8 +148,8 @@ type sweep struct {
 	resumed []rrset.Name
 	// agreed are the operators that said, of calm records, what is right; nil if it does not matter.
 	agreed map[resolve.Operator]bool
-	// ahead are domains that other stages of the same sweep have yet to ask about; nil if there are none.
-	ahead *ahead
+	// beside is what the other stages of the same sweep know; nil if there are none.
+	beside *beside
 	// turn, if it is not nil, has a place for each stage that may do anything but wait.
 	turn  chan struct{}
 	count Count
@@ -273,6 +273,9 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 		left = append(left, j)
 		j.evidence, j.heardAt = evidence[i], now
 		j.rounds++
+		if target := j.missedTarget(); target != "" {
+			sw.beside.lost(target, j.state.ID.Domain)
+		}
 		if j.step(now, sw.settings.Rules); j.again.Wanted && j.rounds < maxRounds {
 			j.fold()
 		}

@@ -117,6 +117,7 @@ func (a *asking) walk(address int, first bool) {
 func (a *asking) later(q Query, s start) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	s.since = a.began
 	a.careful.push(task{q, s})
 	if a.workers < carefulWorkers {
 		a.workers++

@@ -26,6 +26,18 @@ type start struct {
 	last              *Observation
 	// truncated says that there is an answer, and it is too long for UDP.
 	truncated bool
+	// since is when the batch that the question is of began.
+	since time.Time
+}
+
+// connectedSince gives the moment before which a connection must not have been made that a question goes over. A server that has
+// taken up a new zone may go on to answer from the old one over connections that it had then (NSD does), and a
+// question that is to confirm what was heard must reach whoever answers now.
+func (s start) connectedSince(q Query) time.Time {
+	if q.Fresh || q.Source.Role == Authoritative {
+		return s.since
+	}
+	return time.Time{}
 }
 
 // askOne asks one question with its retry at the source's other address, one message after the other.
@@ -45,7 +57,7 @@ func (c *Client) askOne(ctx context.Context, l *lane, q Query, s start) Observat
 		if try == s.tries && s.last == nil {
 			transport = s.transport // later ones go over UDP again, for sources that cannot be reached over TCP
 		}
-		o = c.try(ctx, l, q, addr, transport, s.truncated && try == s.tries)
+		o = c.try(ctx, l, q, addr, transport, s.truncated && try == s.tries, s.connectedSince(q))
 		o.Tries = try + 1
 		o.Mismatches += mismatches
 		mismatches = o.Mismatches
@@ -85,19 +97,19 @@ func (c *Client) answersUnvalidated(ctx context.Context, l *lane, q Query) bool 
 	m := newQuery(q, true)
 	m.CheckingDisabled = true
 	o := Observation{Source: q.Source, Question: q.Question, Server: q.Source.Addrs[0], Transport: q.Source.Transport}
-	reply, err := c.exchange(ctx, l, &o, m)
+	reply, err := c.exchange(ctx, l, &o, m, time.Time{})
 	return err == nil && (reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError)
 }
 
 // try is one question to one address, over as many messages as the server's
 // answers make necessary.
-func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort, transport Transport, truncated bool) Observation {
+func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort, transport Transport, truncated bool, since time.Time) Observation {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout(q.Source))
 	defer cancel()
 	began := time.Now()
 	o := Observation{Source: q.Source, Question: q.Question, Server: addr, Transport: transport}
 	m := newQuery(q, !l.plainNow(began))
-	reply, err := c.exchange(ctx, l, &o, m)
+	reply, err := c.exchange(ctx, l, &o, m, since)
 	if truncated && err != nil {
 		o.Outcome, o.Detail = Truncated, "truncated over UDP, and over TCP: "+plainError(err)
 		return finish(o, began)
@@ -105,14 +117,14 @@ func (c *Client) try(ctx context.Context, l *lane, q Query, addr netip.AddrPort,
 	if err == nil && o.Transport == UDP && (reply.Truncated || o.Mismatches > 0) {
 		o.Transport = TCP
 		truncated := reply.Truncated
-		if reply, err = c.exchange(ctx, l, &o, m); err != nil && truncated {
+		if reply, err = c.exchange(ctx, l, &o, m, since); err != nil && truncated {
 			o.Outcome, o.Detail = Truncated, "truncated over UDP, and over TCP: "+plainError(err)
 			return finish(o, began)
 		}
 	}
 	if err == nil && m.IsEdns0() != nil && l.refusesEDNS(reply.Msg, time.Now()) {
 		m = newQuery(q, false)
-		reply, err = c.exchange(ctx, l, &o, m)
+		reply, err = c.exchange(ctx, l, &o, m, since)
 	}
 	switch {
 	case err != nil:
@@ -166,8 +178,8 @@ func newQuery(q Query, edns bool) *dns.Msg {
 
 var errMismatch = errors.New("only replies to other questions came")
 
-// exchange sends a message over o.Transport and gives the reply that matches.
-func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.Msg) (message, error) {
+// exchange sends a message over o.Transport, if that is a connection one made since then, and gives the reply that matches.
+func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.Msg, since time.Time) (message, error) {
 	if o.Transport == DoH {
 		m = m.Copy()
 		m.Id = 0 // RFC 8484 section 4.1
@@ -183,7 +195,7 @@ func (c *Client) exchange(ctx context.Context, l *lane, o *Observation, m *dns.M
 		return c.exchangeHTTP(ctx, l, o, m, wire)
 	case TCP, DoT:
 	}
-	return c.exchangeStream(ctx, l, o, m, wire)
+	return c.exchangeStream(ctx, l, o, m, wire, since)
 }
 
 func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wire []byte) (message, error) {

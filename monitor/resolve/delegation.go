@@ -372,10 +372,10 @@ func (c *Client) raw(ctx context.Context, s *Source, q Question) *dns.Msg {
 	}
 	m := newQuery(Query{Source: s, Question: q}, true)
 	o := Observation{Source: s, Question: q, Server: s.Addrs[0], Transport: UDP}
-	reply, err := c.exchange(ctx, l, &o, m)
+	reply, err := c.exchange(ctx, l, &o, m, time.Now())
 	if err == nil && reply.Truncated {
 		o.Transport = TCP
-		reply, err = c.exchange(ctx, l, &o, m)
+		reply, err = c.exchange(ctx, l, &o, m, time.Now())
 	}
 	if err != nil || reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
 		return nil

@@ -396,6 +396,53 @@ func TestConnectionsAreShared(t *testing.T) {
 	}
 }
 
+// TestAConfirmationGoesOverAConnectionOfItsOwn: a server that has taken up a new zone may answer from the old one where it was
+// connected to before. The questions of one batch share a connection.
+func TestAConfirmationGoesOverAConnectionOfItsOwn(t *testing.T) {
+	_, l := listenBoth(t)
+	var conns atomic.Int32
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Add(1)
+			running.Go(func() { backwards(t, conn) })
+		}
+	})
+	addr := netip.MustParseAddrPort(l.Addr().String())
+	c := patientClient(t)
+	t.Cleanup(func() { _ = l.Close(); c.Close(); running.Wait() })
+	for name, tt := range map[string]struct {
+		role  Role
+		fresh bool
+		want  int32
+	}{
+		"fresh":              {Recursive, true, 3},
+		"of a zone's server": {Authoritative, false, 3},
+		"of a resolver":      {Recursive, false, 1},
+	} {
+		src := &Source{ID: name, Operator: Operator(name), Role: tt.role, Direct: true, Transport: TCP, Addrs: []netip.AddrPort{addr}, Rate: 1e6}
+		qs := many(src, 20)
+		for i := range qs {
+			qs[i].Fresh = tt.fresh
+		}
+		before := conns.Load()
+		for range 3 {
+			for _, o := range askAll(t, c, qs) {
+				if o.Transport != TCP || o.Outcome == Network || o.Outcome == Timeout {
+					t.Fatalf("%s: %s over %s (%s)", name, o.Outcome, o.Transport, o.Detail)
+				}
+			}
+		}
+		if n := conns.Load() - before; n != tt.want {
+			t.Errorf("%s: %d connections for three batches, want %d", name, n, tt.want)
+		}
+	}
+}
+
 // backwards answers questions of a connection two at a time, the second first, and after a hundred closes it.
 func backwards(t *testing.T, conn net.Conn) {
 	defer conn.Close()

@@ -25,6 +25,8 @@ const (
 // 6.2). Safe for concurrent use.
 type stream struct {
 	conn net.Conn
+	// made is when it began to be made.
+	made time.Time
 	// ended is closed when the connection's reader has ended.
 	ended chan struct{}
 
@@ -37,9 +39,9 @@ type stream struct {
 }
 
 // exchangeStream sends a message over a connection that is open already, or a new one, and gives the reply to it.
-func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte) (message, error) {
+func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte, since time.Time) (message, error) {
 	for {
-		s, reused, err := l.stream(ctx, o)
+		s, reused, err := l.stream(ctx, o, since)
 		if err != nil {
 			return message{}, err
 		}
@@ -55,14 +57,14 @@ func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m 
 }
 
 // stream gives a connection to an address, and whether others have used it before. One dials for all.
-func (l *lane) stream(ctx context.Context, o *Observation) (*stream, bool, error) {
+func (l *lane) stream(ctx context.Context, o *Observation, since time.Time) (*stream, bool, error) {
 	door := l.door(o.Server)
 	door.Lock()
 	defer door.Unlock()
 	l.mu.Lock()
 	before := l.streams[o.Server]
 	l.mu.Unlock()
-	if before != nil && before.open() {
+	if before != nil && before.open(since) {
 		return before, true, nil
 	}
 	s, err := dialStream(ctx, o.Server, l.tls, o.Transport == DoT)
@@ -80,6 +82,7 @@ func (l *lane) stream(ctx context.Context, o *Observation) (*stream, bool, error
 
 func dialStream(ctx context.Context, server netip.AddrPort, conf *tls.Config, secure bool) (*stream, error) {
 	var d net.Dialer
+	made := time.Now()
 	conn, err := d.DialContext(ctx, "tcp", server.String())
 	if err != nil {
 		return nil, err
@@ -92,16 +95,16 @@ func dialStream(ctx context.Context, server netip.AddrPort, conf *tls.Config, se
 		}
 		conn = t
 	}
-	s := &stream{conn: conn, waiting: map[uint16]chan []byte{}, ended: make(chan struct{})}
+	s := &stream{conn: conn, made: made, waiting: map[uint16]chan []byte{}, ended: make(chan struct{})}
 	go s.read()
 	return s, nil
 }
 
-// open says whether the connection takes more questions.
-func (s *stream) open() bool {
+// open says whether the connection takes more questions and was made since then.
+func (s *stream) open(since time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err == nil && s.asked < streamQuestions
+	return s.err == nil && s.asked < streamQuestions && !s.made.Before(since)
 }
 
 // retire has no more questions go over the connection. It closes it unless somebody still waits for an answer, and says

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"maildrift/monitor"
@@ -81,4 +82,16 @@ type meter struct {
 func (m meter) Observed(o resolve.Observation) {
 	m.Metrics.Observed(o)
 	m.health.Observed(o)
+}
+
+// largeSweep is from how many records on a sweep leaves so much memory behind that it is worth giving back: the next one
+// needs it only in some minutes. Below that, looking for it costs more than it brings.
+const largeSweep = 20_000
+
+// Swept implements monitor.Meter.
+func (m meter) Swept(s monitor.SweepSummary) {
+	m.Metrics.Swept(s)
+	if s.Records >= largeSweep {
+		go debug.FreeOSMemory()
+	}
 }

@@ -40,6 +40,8 @@ bench-docs: ## the same, and put the tables into docs/performance.md
 	@$(GO) run ./cmd/fleetbench -fleet '$(FLEET)' -docs docs/performance.md $(BENCH)
 
 soak: ## the long runs: crash loops, random rounds, fuzzing
+	.ci/servers
+	.ci/bench-servers
 	MAILDRIFT_SOAK=1 $(GO) test -race -timeout=60m ./...
 
 fuzz: ## fuzz every parser for a minute each

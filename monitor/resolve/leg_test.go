@@ -367,21 +367,7 @@ func TestAnAddressThatDiesIsNotAskedFirst(t *testing.T) {
 
 // TestConnectionsAreShared: questions over TCP share a connection and are answered in any order.
 func TestConnectionsAreShared(t *testing.T) {
-	_, l := listenBoth(t)
-	var conns atomic.Int32
-	var running sync.WaitGroup
-	t.Cleanup(func() { _ = l.Close(); running.Wait() })
-	running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns.Add(1)
-			running.Go(func() { backwards(t, conn) })
-		}
-	})
-	addr := netip.MustParseAddrPort(l.Addr().String())
+	addr, conns := serveBackwards(t)
 	src := &Source{ID: "tcp", Operator: "tcp", Transport: TCP, Addrs: []netip.AddrPort{addr}, Rate: 1e6}
 	c := patientClient(t)
 	for range 3 {
@@ -399,22 +385,8 @@ func TestConnectionsAreShared(t *testing.T) {
 // TestAConfirmationGoesOverAConnectionOfItsOwn: a server that has taken up a new zone may answer from the old one where it was
 // connected to before. The questions of one batch share a connection.
 func TestAConfirmationGoesOverAConnectionOfItsOwn(t *testing.T) {
-	_, l := listenBoth(t)
-	var conns atomic.Int32
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns.Add(1)
-			running.Go(func() { backwards(t, conn) })
-		}
-	})
-	addr := netip.MustParseAddrPort(l.Addr().String())
+	addr, conns := serveBackwards(t)
 	c := patientClient(t)
-	t.Cleanup(func() { _ = l.Close(); c.Close(); running.Wait() })
 	for name, tt := range map[string]struct {
 		role  Role
 		fresh bool
@@ -441,6 +413,25 @@ func TestAConfirmationGoesOverAConnectionOfItsOwn(t *testing.T) {
 			t.Errorf("%s: %d connections for three batches, want %d", name, n, tt.want)
 		}
 	}
+}
+
+// serveBackwards starts a server of which every connection is answered by backwards, and counts them.
+func serveBackwards(t *testing.T) (netip.AddrPort, *atomic.Int32) {
+	_, l := listenBoth(t)
+	conns := &atomic.Int32{}
+	var running sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); running.Wait() })
+	running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Add(1)
+			running.Go(func() { backwards(t, conn) })
+		}
+	})
+	return netip.MustParseAddrPort(l.Addr().String()), conns
 }
 
 // backwards answers questions of a connection two at a time, the second first, and after a hundred closes it.

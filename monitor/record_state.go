@@ -254,7 +254,7 @@ type Interval struct {
 	Authority bool            `json:"authority,omitempty"`
 	From      time.Time       `json:"from"`
 	Outcome   resolve.Outcome `json:"outcome"`
-	// Set is the exact data; empty for absence. The store keeps each content once.
+	// Set is the exact data; empty for absence. The store keeps it once for all sources of a record that say the same.
 	Set rrset.Set `json:"set,omitzero"`
 	TTL uint32    `json:"ttl"`
 	// Mark says how it counted, where outcome and data do not.

@@ -255,7 +255,7 @@ func FuzzState(f *testing.F) {
 		}
 		again, err := appendState(nil, st)
 		if err != nil {
-			t.Skip(err) // JSON can be read that cannot be written, as a year beyond 9999
+			return // JSON can be read that cannot be written, as a year beyond 9999
 		}
 		if back, err := readState(k, again, nil); err != nil || !cmp.Equal(st, back) {
 			t.Errorf("%v: %s", err, cmp.Diff(st, back))

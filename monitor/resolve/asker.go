@@ -17,7 +17,7 @@ type Query struct {
 }
 
 // Print identifies what a reply says, but for TTLs, the order of records and the case of names. Replies with one
-// print would be interpreted alike. It means something within one process only; 0 is none.
+// print would be interpreted alike. It means something to the asker that it came from only; 0 is none.
 type Print uint64
 
 // Asker answers batches of queries. The shape is a batch with a callback, not

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -123,55 +122,22 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	for _, d := range memory.Domains {
 		e.stored[d.Name] = d
 	}
-	for _, s := range memory.States {
-		e.states.put(s, nil)
+	domains, err := e.registry(&settings, configured)
+	if err != nil {
+		return nil, err
 	}
-	if memory.EachState != nil {
-		if err := memory.EachState(func(s *RecordState) { e.states.put(s, nil) }); err != nil {
-			return nil, fmt.Errorf("read the records' states: %w", err)
-		}
+	if err := e.recall(memory.Records, domains); err != nil {
+		return nil, fmt.Errorf("read what is kept of the records: %w", err)
 	}
 	for _, u := range memory.Upkeep {
 		e.putUpkeep(u)
 	}
-	if err := e.recall(memory.LastSeen); err != nil {
-		return nil, fmt.Errorf("read what was heard last: %w", err)
-	}
-	if err := e.Apply(ctx, settings, configured); err != nil {
+	e.commits.Lock()
+	defer e.commits.Unlock()
+	if err := e.enact(ctx, settings, domains); err != nil {
 		return nil, err
 	}
 	return e, nil
-}
-
-// recall takes in what sources said last before the start, a record at a time.
-func (e *Engine) recall(lastSeen func(take func(Interval)) error) error {
-	if lastSeen == nil {
-		return nil
-	}
-	var one []Interval
-	err := lastSeen(func(iv Interval) {
-		if len(one) > 0 && one[0].ID != iv.ID {
-			e.keep(one)
-			one = one[:0]
-		}
-		one = append(one, iv)
-	})
-	e.keep(one)
-	return err
-}
-
-// keep takes in what history has of one record. What is its baseline is not kept twice.
-func (e *Engine) keep(one []Interval) {
-	if len(one) == 0 {
-		return
-	}
-	baseline := e.states.baseline(one[0].ID)
-	for i := range one {
-		if one[i].Set.Equal(baseline) {
-			one[i].Set = baseline
-		}
-	}
-	e.heard.keep(one)
 }
 
 // recordOf gives the registry's record; nil if there is none. The caller holds mu.
@@ -210,11 +176,19 @@ func (e *Engine) Apply(ctx context.Context, settings Settings, configured []*Dom
 	e.commits.Lock()
 	defer e.commits.Unlock()
 	e.mu.Lock()
-	domains, batch, err := e.plan(settings, configured, time.Now())
+	domains, err := e.registry(&settings, configured)
 	e.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	return e.enact(ctx, settings, domains)
+}
+
+// enact takes new settings and another registry, once all that follows from it is committed. The caller holds commits.
+func (e *Engine) enact(ctx context.Context, settings Settings, domains map[rrset.Name]*Domain) error {
+	e.mu.Lock()
+	batch := e.plan(settings, domains, time.Now())
+	e.mu.Unlock()
 	if err := e.commitLocked(ctx, &batch); err != nil {
 		return fmt.Errorf("write the new registry: %w", err)
 	}
@@ -236,46 +210,9 @@ func (e *Engine) Apply(ctx context.Context, settings Settings, configured []*Dom
 	return nil
 }
 
-// plan works out what Apply will change. The caller holds mu.
-func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (map[rrset.Name]*Domain, Batch, error) {
-	domains := map[rrset.Name]*Domain{}
+// plan works out what another registry changes. The caller holds mu.
+func (e *Engine) plan(settings Settings, domains map[rrset.Name]*Domain, now time.Time) Batch {
 	var batch Batch
-	var problems []error
-	for _, d := range configured {
-		if had, ok := e.stored[d.Name]; ok && had.Spec != nil {
-			problems = append(problems, fmt.Errorf("%s:%d: domain %s is registered at run time too; remove it there (maildrift domains remove %s) or here",
-				d.Origin.File, d.Origin.Line, d.Name, d.Name))
-			continue
-		}
-		amended, err := d.amend(e.stored[d.Name])
-		if err != nil {
-			problems = append(problems, fmt.Errorf("%s:%d: %w", d.Origin.File, d.Origin.Line, err))
-			continue
-		}
-		domains[d.Name] = amended
-	}
-	for name, had := range e.stored {
-		if had.Spec == nil {
-			continue
-		}
-		d, err := had.Spec.Resolve(e.presets(&settings))
-		if err == nil {
-			d, err = d.amend(had)
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("domain %s, registered at run time: %w", name, err))
-			continue
-		}
-		domains[name] = d
-	}
-	for _, d := range domains {
-		if _, ok := settings.Groups[d.Schedule()]; !ok {
-			problems = append(problems, fmt.Errorf("domain %s: no schedule %q is configured", d.Name, d.Schedule()))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, Batch{}, err
-	}
 	for _, name := range sortedKeys(domains) {
 		e.planDomain(domains[name], &batch, now)
 	}
@@ -308,7 +245,7 @@ func (e *Engine) plan(settings Settings, configured []*Domain, now time.Time) (m
 			batch.setSelf(self.without(group), now)
 		}
 	}
-	return domains, batch, nil
+	return batch
 }
 
 // presets gives what specs are resolved with under some settings.
@@ -334,13 +271,12 @@ func (e *Engine) planDomain(d *Domain, batch *Batch, now time.Time) {
 // planStates gives states to records that have none or are expected otherwise. The caller
 // holds mu.
 func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
-	for _, r := range d.Records {
-		id := RecordID{d.Name, r.Key}
-		state := e.states.get(id)
-		if state != nil && state.Name == r.Name && sameExpectation(state.Expectation, r.Expectation) {
+	for i := range d.Records {
+		r, id := &d.Records[i], RecordID{d.Name, d.Records[i].Key}
+		if e.states.isOf(id, r) {
 			continue
 		}
-		if state != nil {
+		if state := e.states.get(id); state != nil {
 			for _, i := range state.open() {
 				batch.Incidents = append(batch.Incidents, closeIncident(i, now, "the expectation was changed"))
 			}

@@ -290,11 +290,8 @@ func (j *memJournal) memory() Memory {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	m := Memory{
-		Domains:  slices.Collect(maps.Values(j.domains)),
-		LastSeen: handOver(slices.Clone(j.intervals)), Self: j.self, Upkeep: slices.Collect(maps.Values(j.upkeep)),
-	}
-	for _, s := range j.states {
-		m.States = append(m.States, &s)
+		Domains: slices.Collect(maps.Values(j.domains)), Records: handOver(slices.Collect(maps.Values(j.states)), slices.Clone(j.intervals)),
+		Self: j.self, Upkeep: slices.Collect(maps.Values(j.upkeep)),
 	}
 	for _, i := range j.incidents {
 		if !i.Open() {
@@ -304,11 +301,29 @@ func (j *memJournal) memory() Memory {
 	return m
 }
 
-// handOver gives intervals as a memory does.
-func handOver(intervals []Interval) func(take func(Interval)) error {
-	return func(take func(Interval)) error {
-		for _, iv := range intervals {
-			take(iv)
+// handOver gives records as a memory does: what is handed over is the taker's only as long as it takes it.
+func handOver(states []RecordState, intervals []Interval) func(take func([]Remembered)) error {
+	last := map[RecordID]map[string]Interval{}
+	for _, iv := range intervals {
+		if last[iv.ID] == nil {
+			last[iv.ID] = map[string]Interval{}
+		}
+		last[iv.ID][iv.Source] = iv
+	}
+	slices.SortFunc(states, func(a, b RecordState) int { return a.ID.Compare(b.ID) })
+	return func(take func([]Remembered)) error {
+		var lent []Remembered
+		for i, s := range states {
+			r := Remembered{State: s}
+			for _, source := range sortedKeys(last[s.ID]) {
+				r.Last = append(r.Last, last[s.ID][source])
+			}
+			lent = append(lent, r)
+			if i+1 == len(states) || states[i+1].ID.Domain != s.ID.Domain {
+				take(lent)
+				clear(lent)
+				lent = lent[:0]
+			}
 		}
 		return nil
 	}
@@ -412,7 +427,7 @@ func testSettings() Settings {
 	}
 }
 
-func testPresets(t *testing.T) preset.Set {
+func testPresets(t testing.TB) preset.Set {
 	t.Helper()
 	set, err := preset.Load(configs.Presets)
 	if err != nil {

@@ -92,11 +92,12 @@ func (j *runJournal) memory(t *testing.T, shift time.Duration) Memory {
 	defer j.mu.Unlock()
 	type kept struct {
 		Memory
-		Last []Interval
+		States []RecordState
+		Last   []Interval
 	}
-	m := kept{Memory{Domains: slices.Collect(maps.Values(j.domains)), Self: j.self}, slices.Collect(maps.Values(j.lastSeen))}
-	for _, s := range j.states {
-		m.States = append(m.States, &s)
+	m := kept{
+		Memory{Domains: slices.Collect(maps.Values(j.domains)), Self: j.self},
+		slices.Collect(maps.Values(j.states)), slices.Collect(maps.Values(j.lastSeen)),
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -113,7 +114,7 @@ func (j *runJournal) memory(t *testing.T, shift time.Duration) Memory {
 	if err := json.Unmarshal(text, &back); err != nil {
 		t.Fatal(err)
 	}
-	back.LastSeen = handOver(back.Last)
+	back.Records = handOver(back.States, back.Last)
 	return back.Memory
 }
 

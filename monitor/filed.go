@@ -64,7 +64,7 @@ const seenOnce = 1 << 14
 // file gives a state in the form in which it is kept. Record, which may be nil, is the registry's; beside are the domain's
 // other states, which mostly live in the same zone.
 func (f *filing) file(s *RecordState, record *Record, beside []filed) filed {
-	if record == nil || record.Key != s.ID.Key || record.Name != s.Name || !sameExpectation(record.Expectation, s.Expectation) {
+	if record == nil || !record.is(s.ID.Key, s.Name, s.Expectation) {
 		record = &Record{Key: s.ID.Key, Name: s.Name, Expectation: s.Expectation}
 	}
 	if !s.brief() {
@@ -165,10 +165,29 @@ func (f *filed) blind() bool { return f.full != nil && !f.full.BlindSince.IsZero
 // under gives the filed state with the registry's record in place of its own, if that says the same.
 func (f *filed) under(r *Record) filed {
 	next := *f
-	if f.record != r && f.record.Key == r.Key && f.record.Name == r.Name && sameExpectation(f.record.Expectation, r.Expectation) {
+	if f.isOf(r) {
 		next.record = r
 	}
 	return next
+}
+
+// isOf says whether the state is about a record as the registry has it.
+func (f *filed) isOf(r *Record) bool {
+	return f.record == r || r.is(f.record.Key, f.record.Name, f.record.Expectation)
+}
+
+// is says whether the record is one of that key, at that name, of which that is expected.
+func (r *Record) is(key string, name rrset.Name, e mailrec.Expectation) bool {
+	return r.Key == key && r.Name == name && sameExpectation(r.Expectation, e)
+}
+
+// wasVerifiedAs gives the baseline; nil for the zero Set.
+func (f *filed) wasVerifiedAs() *rrset.Set {
+	if f.full != nil {
+		set := f.full.Baseline // by itself: who keeps it must not keep all of the state
+		return &set
+	}
+	return f.baseline
 }
 
 // again says whether a content was seen before, as far as that is remembered.

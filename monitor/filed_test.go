@@ -118,20 +118,21 @@ func TestGoodRecordsAreBriefWithWhatSweepsPutThere(t *testing.T) {
 	})
 }
 
-func TestStatesAreTakenOneByOne(t *testing.T) {
+func TestHalfOfAMemoryIsNone(t *testing.T) {
 	d, err := shopSpec().Resolve(testPresets(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Origin = Origin{File: "fleet.yml", Line: 1}
 	var broken error
-	memory := Memory{EachState: func(take func(*RecordState)) error {
-		for _, r := range d.Records {
-			s := &RecordState{ID: RecordID{d.Name, r.Key}, Name: r.Name, Expectation: r.Expectation}
-			s.Phase, s.Verdict = judge.Verified, judge.Holding
-			take(s)
-		}
-		return broken
+	var states []RecordState
+	for _, r := range d.Records {
+		s := RecordState{ID: RecordID{d.Name, r.Key}, Name: r.Name, Expectation: r.Expectation}
+		s.Phase, s.Verdict = judge.Verified, judge.Holding
+		states = append(states, s)
+	}
+	memory := Memory{Records: func(take func([]Remembered)) error {
+		return errors.Join(handOver(states, nil)(take), broken)
 	}}
 	start := func() (*Engine, error) {
 		return New(t.Context(), Options{Journal: newMemJournal(), Presets: testPresets(t)}, memory, testSettings(), []*Domain{d})

@@ -117,21 +117,17 @@ func (f *fleetOf) memory(tb testing.TB) Memory {
 	for _, d := range f.domains {
 		m.Domains = append(m.Domains, StoredDomain{Name: d.Name, Registered: now})
 	}
-	m.EachState = func(take func(*RecordState)) error {
+	m.Records = func(take func([]Remembered)) error {
 		for i, d := range f.domains {
+			var kept []Remembered
 			for _, r := range d.Records {
-				take(f.stored(tb, i, r, now))
-			}
-		}
-		return nil
-	}
-	m.LastSeen = func(take func(Interval)) error {
-		for i, d := range f.domains {
-			for _, r := range d.Records {
+				k := Remembered{State: *f.stored(tb, i, r, now)}
 				for _, source := range append(resolvers(12), f.zones[i].Servers...) {
-					take(Interval{ID: RecordID{d.Name, r.Key}, Source: source.ID, Authority: source.Role == resolve.Authoritative, Set: published(tb, r), TTL: 3600})
+					k.Last = append(k.Last, Interval{ID: k.State.ID, Source: source.ID, Authority: source.Role == resolve.Authoritative, Set: published(tb, r), TTL: 3600})
 				}
+				kept = append(kept, k)
 			}
+			take(kept)
 		}
 		return nil
 	}

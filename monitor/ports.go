@@ -114,19 +114,23 @@ func (s SelfState) reckoned() SelfState {
 
 // Memory is what the engine starts from: all that was committed.
 type Memory struct {
-	// States are the engine's own from now on.
-	States []*RecordState
-	// EachState hands over more of them, one by one; nil if there are none. As they come from the disk they are ten times
-	// as large as the engine keeps most of them: of a large fleet they are not to be in memory all at once.
-	EachState func(take func(*RecordState)) error `json:"-"`
-	Domains   []StoredDomain
+	Domains []StoredDomain
+	// Records hands over what is kept of all records: those of a domain together and sorted by key, but domains in any
+	// order and from several goroutines at once; nil if there is none. Lists are lent for the time of a call, what they lead
+	// to is never written again. As records come from the disk they are ten times as large as the engine keeps most of
+	// them: of a large fleet they are not to be in memory all at once.
+	Records func(take func(ofDomain []Remembered)) error `json:"-"`
 	// Closed are incidents that ended lately, to be told again after a restart.
 	Closed []Incident
-	// LastSeen hands over the last interval of each record and source, those of a record one after the other; nil
-	// if there are none. A large fleet has millions: they are read one by one and not kept as they are.
-	LastSeen func(take func(Interval)) error `json:"-"`
-	Upkeep   []Upkeep
-	Self     SelfState
+	Upkeep []Upkeep
+	Self   SelfState
+}
+
+// Remembered is what is kept of a record.
+type Remembered struct {
+	State RecordState
+	// Last are the last intervals of all sources that were ever heard.
+	Last []Interval
 }
 
 // Notifier is told all incidents that are open, and those that ended lately, at

@@ -47,10 +47,21 @@ func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
 		return nil, err
 	}
 	d := &Domain{Name: name, Spec: s}
+	if d.Records, err = s.records(name, presets); err != nil {
+		return nil, err
+	}
+	d.compact()
+	return d, nil
+}
+
+// records gives the records of a domain, by key: those of its mail service, and those that it lists itself, which
+// replace one of the service's with their key.
+func (s Spec) records(name rrset.Name, presets preset.Set) ([]Record, error) {
 	records, err := s.presetRecords(name, presets)
 	if err != nil {
 		return nil, err
 	}
+	own := len(records)
 	for i, e := range s.Expect {
 		r, err := e.record(name)
 		if err != nil {
@@ -60,53 +71,24 @@ func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
 			}
 			return nil, fieldErr(fmt.Sprintf("expect[%d]", i), err)
 		}
-		if slices.ContainsFunc(s.Expect[:i], func(o ExpectSpec) bool { p, err := o.record(name); return err == nil && p.Key == r.Key }) {
+		at := slices.IndexFunc(records, func(o Record) bool { return o.Key == r.Key })
+		switch {
+		case at >= own:
 			return nil, fieldErr(fmt.Sprintf("expect[%d].key", i), fmt.Errorf("%q is used twice in this domain: give one of them another key", r.Key))
+		case at >= 0:
+			records = slices.Delete(records, at, at+1)
+			own--
 		}
-		records[r.Key] = r
+		records = append(records, r)
 	}
 	if len(records) == 0 {
 		return nil, fieldErr("expect", errors.New("nothing to watch: name a service, or list the records to expect"))
 	}
-	d.Records = make([]Record, 0, len(records))
-	for _, key := range sortedKeys(records) {
-		d.Records = append(d.Records, records[key])
-	}
-	d.shareStrings()
-	return d, nil
+	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(a.Key, b.Key) })
+	return records, nil
 }
 
-// shareStrings lets what a domain says several times, such as a key in its parameters, its expectation and what is to
-// be published, be in memory once: a fleet has a hundred thousand domains.
-func (d *Domain) shareStrings() {
-	known := []string{string(d.Name)}
-	for _, name := range sortedKeys(d.Spec.Params) {
-		known = append(known, d.Spec.Params[name])
-	}
-	share := func(s string) string {
-		if i := slices.Index(known, s); i >= 0 {
-			return known[i]
-		}
-		known = append(known, s)
-		return s
-	}
-	d.Spec.Domain = share(d.Spec.Domain)
-	for i := range d.Records {
-		r := &d.Records[i]
-		r.Name = rrset.Name(share(string(r.Name)))
-		r.Want = slices.Clone(r.Want)
-		for k := range r.Want {
-			r.Want[k] = share(r.Want[k])
-		}
-		for k := range r.Publish {
-			p := &r.Publish[k]
-			p.Name, p.Value = rrset.Name(share(string(p.Name))), share(p.Value)
-		}
-	}
-}
-
-func (s Spec) presetRecords(name rrset.Name, presets preset.Set) (map[string]Record, error) {
-	records := map[string]Record{}
+func (s Spec) presetRecords(name rrset.Name, presets preset.Set) ([]Record, error) {
 	p, err := presets.Get(cmp.Or(s.Service, "custom"))
 	if err != nil {
 		return nil, fieldErr("service", err)
@@ -115,6 +97,7 @@ func (s Spec) presetRecords(name rrset.Name, presets preset.Set) (map[string]Rec
 	if err != nil {
 		return nil, fieldErr("params", err)
 	}
+	records := make([]Record, 0, len(expected)+len(s.Expect))
 	for _, e := range expected {
 		r := Record{Key: e.Key, Name: e.Name, Expectation: e.Expectation, Purpose: e.Purpose}
 		if e.Expectation.Kind != mailrec.DMARC { // no service verifies a domain by its policy
@@ -123,7 +106,7 @@ func (s Spec) presetRecords(name rrset.Name, presets preset.Set) (map[string]Rec
 		for _, line := range e.Publish {
 			r.Publish = append(r.Publish, PublishLine{Name: line.Name, Type: line.Type, Value: line.Value, Placeholder: line.Placeholder})
 		}
-		records[e.Key] = r
+		records = append(records, r)
 	}
 	return records, nil
 }

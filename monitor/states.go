@@ -261,16 +261,19 @@ func (t *stateTable) has(id RecordID) bool {
 // baseline gives the baseline of a record; the zero Set if it has none.
 func (t *stateTable) baseline(id RecordID) rrset.Set {
 	list, _ := t.domains.get(id.Domain)
-	i, ok := find(list, id.Key)
-	switch {
-	case !ok:
-		return rrset.Set{}
-	case list[i].full != nil:
-		return list[i].full.Baseline
-	case list[i].baseline != nil:
-		return *list[i].baseline
+	if i, ok := find(list, id.Key); ok {
+		if set := list[i].wasVerifiedAs(); set != nil {
+			return *set
+		}
 	}
 	return rrset.Set{}
+}
+
+// isOf says whether a record has a state that is about the registry's record as it is.
+func (t *stateTable) isOf(id RecordID, r *Record) bool {
+	list, _ := t.domains.get(id.Domain)
+	i, ok := find(list, id.Key)
+	return ok && list[i].isOf(r)
 }
 
 // verified gives the baseline of a record that is verified, and whether it is.
@@ -352,6 +355,17 @@ func (t *stateTable) put(s *RecordState, record *Record) {
 	t.set(s.ID.Domain, append(fresh, list[at:]...))
 }
 
+// load takes in the states of a domain that has none yet, sorted by key.
+func (t *stateTable) load(name rrset.Name, list []filed) {
+	for i := range list {
+		t.counts.add(&list[i], 1)
+		if s := list[i].full; s != nil && len(s.open()) > 0 {
+			t.alerting[s.ID] = s
+		}
+	}
+	t.set(name, list)
+}
+
 func (t *stateTable) drop(id RecordID) {
 	list, _ := t.domains.get(id.Domain)
 	at, ok := find(list, id.Key)
@@ -381,16 +395,16 @@ func (t *stateTable) set(name rrset.Name, list []filed) {
 // under lets the states of a domain have the registry's records in place of their own copies.
 func (t *stateTable) under(d *Domain) {
 	list, _ := t.domains.get(d.Name)
-	fresh := make([]filed, len(list))
-	for i := range list {
-		fresh[i] = list[i]
-		if at := slices.IndexFunc(d.Records, func(r Record) bool { return r.Key == list[i].record.Key }); at >= 0 {
-			fresh[i] = list[i].under(&d.Records[at])
+	if !slices.ContainsFunc(list, func(f filed) bool { r := d.record(f.record.Key); return r != nil && r != f.record }) {
+		return
+	}
+	fresh := slices.Clone(list)
+	for i := range fresh {
+		if r := d.record(fresh[i].record.Key); r != nil {
+			fresh[i] = fresh[i].under(r)
 		}
 	}
-	if len(list) > 0 {
-		t.domains.put(d.Name, fresh)
-	}
+	t.domains.put(d.Name, fresh)
 }
 
 // look gives the states as they are now, for good.

@@ -401,26 +401,46 @@ func (v *voices) carry(before *voices, number uint16) uint16 {
 	}
 	had := before.words[number-1]
 	iv := Interval{Outcome: had.said.outcome, Set: had.said.seen(), Mark: marks[had.said.mark]}
-	return v.keep(&iv, had.said, nil)
+	if n := v.kept(&iv); n > 0 {
+		return n
+	}
+	return v.add(word{said: had.said})
 }
 
-// keep gives the number of a word that an interval can be told from; known is one, if there is.
-func (v *voices) keep(iv *Interval, known *said, f *filing) uint16 {
+// kept gives the number of a word that an interval can be told from; 0 if there is none.
+func (v *voices) kept(iv *Interval) uint16 {
 	for i := range v.words {
 		if v.words[i].said.isKept(iv) {
 			return uint16(i + 1) //nolint:gosec // as above
 		}
 	}
-	if known == nil {
-		known = f.said(&said{outcome: iv.Outcome, set: f.like(iv.Set), mark: markNumber(iv.Mark)})
+	return 0
+}
+
+// keep gives the number of a word that an interval can be told from, which may be the baseline; nil is the zero Set.
+func (v *voices) keep(iv *Interval, baseline *rrset.Set, f *filing) uint16 {
+	if n := v.kept(iv); n > 0 {
+		return n
 	}
-	return v.add(word{said: known})
+	s := &said{outcome: iv.Outcome, set: baseline, mark: markNumber(iv.Mark)}
+	if baseline == nil || !baseline.Equal(iv.Set) {
+		s.set = f.like(iv.Set)
+	}
+	return v.add(word{said: f.said(s)})
 }
 
 // exact gives a list in a place of its size.
 func exact[T any](list []T) []T {
 	if len(list) == cap(list) {
 		return list
+	}
+	return copied(list)
+}
+
+// copied gives a copy of a list in a place of its size; nil for an empty one.
+func copied[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
 	}
 	return append(make([]T, 0, len(list)), list...)
 }

@@ -234,8 +234,8 @@ func (m *remembered) hear(heard []Heard) {
 	}
 }
 
-// restart gives the memory of a process that has only what was kept.
-func (m *remembered) restart() func(take func(Interval)) error {
+// restart gives what a process has that has only what was kept of a record.
+func (m *remembered) restart(state RecordState) func(take func([]Remembered)) error {
 	m.votes, m.servers = nil, nil
 	var last []Interval
 	for _, source := range sortedKeys(m.last) {
@@ -244,7 +244,7 @@ func (m *remembered) restart() func(take func(Interval)) error {
 			m.servers = append(m.servers, iv.Source)
 		}
 	}
-	return handOver(last)
+	return handOver([]RecordState{state}, last)
 }
 
 // drawRound asks some of the sources.
@@ -306,7 +306,7 @@ func TestHistoryGetsWhatIsNewAndNothingElse(t *testing.T) {
 			}
 			if rapid.IntRange(0, 6).Draw(rt, "restart") == 0 {
 				e = &Engine{states: newStateTable(States{})}
-				if err := e.recall(model.restart()); err != nil {
+				if err := e.recall(model.restart(state), nil); err != nil {
 					rt.Fatal(err)
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -275,13 +276,16 @@ func BenchmarkStartUp(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		n := 0
-		if err := m.EachState(func(*monitor.RecordState) { n++ }); err != nil || n != domains*len(fleetRecords) {
-			b.Fatal(n, err)
-		}
-		answers := 0
-		if err := m.LastSeen(func(monitor.Interval) { answers++ }); err != nil || answers != domains*len(fleetRecords)*(fleetResolvers+2) {
-			b.Fatal(answers, err)
+		var records, answers atomic.Int64
+		err = m.Records(func(kept []monitor.Remembered) {
+			records.Add(int64(len(kept)))
+			for i := range kept {
+				answers.Add(int64(len(kept[i].Last)))
+			}
+		})
+		want := int64(domains * len(fleetRecords))
+		if err != nil || records.Load() != want || answers.Load() != want*(fleetResolvers+2) {
+			b.Fatal(records.Load(), answers.Load(), err)
 		}
 		_ = s.Close()
 	}

@@ -255,10 +255,11 @@ type interner struct {
 	texts        map[string]string
 	sets         map[string]rrset.Set
 	expectations map[string]mailrec.Expectation
+	names        map[string][]rrset.Name
 }
 
 func newInterner() *interner {
-	return &interner{texts: map[string]string{}, sets: map[string]rrset.Set{}, expectations: map[string]mailrec.Expectation{}}
+	return &interner{texts: map[string]string{}, sets: map[string]rrset.Set{}, expectations: map[string]mailrec.Expectation{}, names: map[string][]rrset.Name{}}
 }
 
 func (in *interner) text(b []byte) string {
@@ -288,6 +289,27 @@ func (in *interner) expectation(raw []byte, read func([]byte) (mailrec.Expectati
 		return read(raw)
 	}
 	return interned(in.expectations, raw, read)
+}
+
+// list reads a list of names; equal ones are one in memory.
+func (r *reader) list() []rrset.Name {
+	ahead := *r
+	for range ahead.count() {
+		ahead.take(ahead.uint())
+	}
+	raw := r.b[:len(r.b)-len(ahead.b)]
+	if ahead.err != nil || r.in == nil || len(raw) > internLargest {
+		return readTexts[rrset.Name](r)
+	}
+	r.b = ahead.b
+	names, err := interned(r.in.names, raw, func(raw []byte) ([]rrset.Name, error) {
+		inner := reader{b: raw, in: r.in}
+		return readTexts[rrset.Name](&inner), inner.end()
+	})
+	if err != nil {
+		r.fail()
+	}
+	return names
 }
 
 func interned[T any](known map[string]T, raw []byte, read func([]byte) (T, error)) (T, error) {

@@ -217,13 +217,13 @@ func TestEqualValuesShareMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, st := range states(t, m) {
-		places[&st.Baseline.Data[0][0]], places[&st.Expectation.Want[0]] = true, true
+	for _, r := range remembered(t, m) {
+		places[&r.State.Baseline.Data[0][0]], places[&r.State.Expectation.Want[0]], places[&r.State.Servers[0]] = true, true, true
+		for _, iv := range r.Last {
+			places[&iv.Set.Data[0][0]] = true
+		}
 	}
-	for _, iv := range lastSeen(t, m) {
-		places[&iv.Set.Data[0][0]] = true
-	}
-	if len(places) != 3 { // one of baselines, one of expectations, and one of answers, which are read by themselves
+	if len(places) != 3 { // baselines and answers are alike, expectations, and servers
 		t.Errorf("%d places for three values", len(places))
 	}
 }

@@ -6,13 +6,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sync/errgroup"
-
 	"maildrift/monitor"
 	"maildrift/monitor/rrset"
 )
@@ -39,7 +36,7 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 		}
 		return loadClosed(tx, &m)
 	})
-	m.EachState, m.LastSeen = s.eachState, s.lastSeen
+	m.Records = s.records
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -72,97 +69,6 @@ func loadClosed(tx *bolt.Tx, m *monitor.Memory) error {
 		m.Closed = append(m.Closed, in)
 	}
 	return nil
-}
-
-// loadChunk is how many states are decoded at a time by one goroutine.
-const loadChunk = 2048
-
-// statesChunk are states that are decoded together.
-type statesChunk struct {
-	pairs  []pair
-	states []*monitor.RecordState
-	// decoded is closed when states are there.
-	decoded chan struct{}
-}
-
-// eachState hands over all states, in order. One goroutine reads pages, one a core decodes; what is equal shares memory, and
-// no more are decoded ahead than are being handed over.
-func (s *Store) eachState(take func(*monitor.RecordState)) error {
-	return s.view(func(tx *bolt.Tx) error {
-		ahead := runtime.GOMAXPROCS(0) // one waits for each that decodes
-		todo, inOrder := make(chan *statesChunk, ahead), make(chan *statesChunk, ahead)
-		g, ctx := errgroup.WithContext(context.Background())
-		for range ahead {
-			g.Go(func() error { return guard(s.path, func() error { return decodeStates(todo) }) })
-		}
-		g.Go(func() error {
-			defer close(todo)
-			defer close(inOrder)
-			return guard(s.path, func() error { return readStates(ctx, tx, todo, inOrder) })
-		})
-		for c := range inOrder {
-			select {
-			case <-c.decoded:
-			case <-ctx.Done():
-				continue // an error ends it; what is left is let go
-			}
-			for _, state := range c.states {
-				take(state)
-			}
-		}
-		return g.Wait()
-	})
-}
-
-// readStates cuts the states into chunks, which are to be decoded and handed over in order.
-func readStates(ctx context.Context, tx *bolt.Tx, todo, inOrder chan<- *statesChunk) error {
-	c := tx.Bucket(bucketStates).Cursor()
-	for k, v := c.First(); k != nil; {
-		next := &statesChunk{decoded: make(chan struct{})}
-		for ; k != nil && len(next.pairs) < loadChunk; k, v = c.Next() {
-			next.pairs = append(next.pairs, pair{k, v})
-		}
-		for _, to := range []chan<- *statesChunk{todo, inOrder} {
-			select {
-			case to <- next:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	return nil
-}
-
-func decodeStates(chunks <-chan *statesChunk) error {
-	in := newInterner()
-	for c := range chunks {
-		c.states = make([]*monitor.RecordState, len(c.pairs))
-		for i, p := range c.pairs {
-			var err error
-			if c.states[i], err = readState(p.k, p.v, in); err != nil {
-				return err
-			}
-		}
-		close(c.decoded)
-	}
-	return nil
-}
-
-// lastSeen hands over the rows of current, answer by answer.
-func (s *Store) lastSeen(take func(monitor.Interval)) error {
-	r := reader{in: newInterner()}
-	var w row
-	return s.view(func(tx *bolt.Tx) error {
-		return walk(tx.Bucket(bucketCurrent).Cursor(), nil, false, func(k, v []byte) (more bool, err error) {
-			if w, err = s.names.readRowInto(r.recordID(k), v, r.in, w.last); err == nil {
-				err = r.end()
-			}
-			for i := range w.last {
-				take(w.last[i])
-			}
-			return true, err
-		})
-	})
 }
 
 // readRowOf reads the row with that key.

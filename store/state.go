@@ -87,12 +87,21 @@ func restOf(st *monitor.RecordState) ([]byte, error) {
 // readState reads the state of the record with that key.
 func readState(key, v []byte, in *interner) (*monitor.RecordState, error) {
 	st := new(monitor.RecordState)
+	if err := readStateInto(key, v, in, st); err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// readStateInto is readState into the memory of a state that is not needed any more.
+func readStateInto(key, v []byte, in *interner, st *monitor.RecordState) error {
+	*st = monitor.RecordState{}
 	r := reader{b: v, in: in}
 	r.format()
 	flags := r.byte()
 	if flags&stateRest != 0 {
 		if err := json.Unmarshal(r.take(r.uint()), st); r.err == nil && err != nil {
-			return nil, fmt.Errorf("state of %q: %w: %w", key, errValue, err)
+			return fmt.Errorf("state of %q: %w: %w", key, errValue, err)
 		}
 	}
 	st.ID = r.recordID(key)
@@ -109,14 +118,14 @@ func readState(key, v []byte, in *interner) (*monitor.RecordState, error) {
 	if st.Zone = st.ID.Domain; flags&stateOwnZone == 0 {
 		st.Zone = rrset.Name(r.text())
 	}
-	st.Servers = readTexts[rrset.Name](&r)
+	st.Servers = r.list()
 	st.Expectation = r.expectation()
 	st.Baseline = r.set()
 	st.OldTTL = r.uint32()
 	if err := r.end(); err != nil {
-		return nil, fmt.Errorf("state of %q: %w", key, err)
+		return fmt.Errorf("state of %q: %w", key, err)
 	}
-	return st, nil
+	return nil
 }
 
 // recordID reads the key of a record.

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,15 +115,17 @@ func TestWhatIsCommittedIsThereAfterReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := monitor.Memory{
-		States: []*monitor.RecordState{&b.States[0]}, Domains: b.Domains, Closed: b.Incidents, Self: *b.Self,
+		Domains: b.Domains, Closed: b.Incidents, Self: *b.Self,
 	}
 	if diff := cmp.Diff([]monitor.Interval{b.Intervals[1], b.Intervals[2]}, lastSeen(t, m)); diff != "" {
 		t.Errorf("what was heard last (-kept +came back):\n%s", diff)
 	}
-	m.States = states(t, m)
-	m.LastSeen, m.EachState = nil, nil
 	// A finding's exact data is kept beside it, not in it.
-	want.States[0].Finding.Seen, want.States[0].Finding.Meaning = rrset.Set{}, rrset.Hash{}
+	b.States[0].Finding.Seen, b.States[0].Finding.Meaning = rrset.Set{}, rrset.Hash{}
+	if diff := cmp.Diff([]*monitor.RecordState{&b.States[0]}, states(t, m)); diff != "" {
+		t.Errorf("what was known of records (-kept +came back):\n%s", diff)
+	}
+	m.Records = nil
 	if diff := cmp.Diff(want, m); diff != "" {
 		t.Errorf("what was kept and what came back (-kept +came back):\n%s", diff)
 	}
@@ -141,11 +144,31 @@ func TestWhatIsCommittedIsThereAfterReopening(t *testing.T) {
 	}
 }
 
+// remembered gives all records that a memory hands over, in order. What is lent is copied.
+func remembered(t testing.TB, m monitor.Memory) []monitor.Remembered {
+	t.Helper()
+	var mu sync.Mutex
+	var out []monitor.Remembered
+	err := m.Records(func(kept []monitor.Remembered) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, r := range kept {
+			r.Last = slices.Clone(r.Last)
+			out = append(out, r)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(out, func(a, b monitor.Remembered) int { return a.State.ID.Compare(b.State.ID) })
+	return out
+}
+
 func states(t testing.TB, m monitor.Memory) []*monitor.RecordState {
 	t.Helper()
 	var out []*monitor.RecordState
-	if err := m.EachState(func(s *monitor.RecordState) { out = append(out, s) }); err != nil {
-		t.Fatal(err)
+	for _, r := range remembered(t, m) {
+		out = append(out, &r.State)
 	}
 	return out
 }
@@ -153,8 +176,8 @@ func states(t testing.TB, m monitor.Memory) []*monitor.RecordState {
 func lastSeen(t testing.TB, m monitor.Memory) []monitor.Interval {
 	t.Helper()
 	var out []monitor.Interval
-	if err := m.LastSeen(func(iv monitor.Interval) { out = append(out, iv) }); err != nil {
-		t.Fatal(err)
+	for _, r := range remembered(t, m) {
+		out = append(out, r.Last...)
 	}
 	return out
 }

@@ -118,15 +118,23 @@ func (q Param) check(value string) error {
 		if len(q.Values) > 0 && !slices.Contains(q.Values, item) {
 			return fmt.Errorf("parameter %s: unknown value %q%s", q.Name, item, suggest(item, q.Values))
 		}
-		if q.Pattern == "" {
-			continue
-		}
-		// Patterns are compiled when presets are loaded; an error cannot come here.
-		if ok, err := regexp.MatchString("^(?:"+q.Pattern+")$", item); err != nil || !ok {
+		if q.fits != nil && !q.fits.MatchString(item) {
 			return fmt.Errorf("parameter %s: %q is not %s%s", q.Name, item, q.Title, q.forExample())
 		}
 	}
 	return nil
+}
+
+// compile makes the pattern ready to be used.
+func (q *Param) compile() (err error) {
+	if q.Pattern == "" {
+		return nil
+	}
+	// By itself first: what is wrong is to be told without what goes around it.
+	if _, err = regexp.Compile(q.Pattern); err == nil {
+		q.fits, err = regexp.Compile("^(?:" + q.Pattern + ")$")
+	}
+	return err
 }
 
 // items gives the values of a list, or the one value.

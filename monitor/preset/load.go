@@ -115,9 +115,10 @@ func decodeError(file string, err error) error {
 
 // validateParams checks names, patterns, defaults and examples.
 func (p Preset) validateParams(doc document) error {
-	for i, q := range p.Params {
+	for i := range p.Params {
+		q := &p.Params[i]
 		fail := func(err error) error { return doc.errorAt(fmt.Errorf("parameter %s: %w", q.Name, err), "params", i) }
-		if _, err := regexp.Compile(q.Pattern); err != nil {
+		if err := q.compile(); err != nil {
 			return fail(err)
 		}
 		switch {

@@ -2,6 +2,7 @@ package preset
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -54,6 +55,9 @@ type Param struct {
 	List bool `yaml:"list" json:"list,omitempty"`
 	// Example is shown in errors.
 	Example string `yaml:"example" json:"example,omitempty"`
+
+	// fits is Pattern compiled, when the preset is loaded; nil without one.
+	fits *regexp.Regexp
 }
 
 // Set is all presets that were loaded.

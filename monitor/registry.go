@@ -1,0 +1,77 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"maildrift/monitor/rrset"
+)
+
+// registry makes the registry of the configured domains and of those that were registered at run time. The caller holds mu.
+func (e *Engine) registry(settings *Settings, configured []*Domain) (map[rrset.Name]*Domain, error) {
+	domains := make(map[rrset.Name]*Domain, len(configured)+len(e.stored))
+	var problems []error
+	for _, d := range configured {
+		if had, ok := e.stored[d.Name]; ok && had.Spec != nil {
+			problems = append(problems, fmt.Errorf("%s:%d: domain %s is registered at run time too; remove it there (maildrift domains remove %s) or here",
+				d.Origin.File, d.Origin.Line, d.Name, d.Name))
+			continue
+		}
+		amended, err := d.amend(e.stored[d.Name])
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s:%d: %w", d.Origin.File, d.Origin.Line, err))
+			continue
+		}
+		domains[d.Name] = amended
+	}
+	problems = append(problems, e.addStored(settings, domains)...)
+	for _, d := range domains {
+		if _, ok := settings.Groups[d.Schedule()]; !ok {
+			problems = append(problems, fmt.Errorf("domain %s: no schedule %q is configured", d.Name, d.Schedule()))
+		}
+	}
+	return domains, errors.Join(problems...)
+}
+
+// addStored adds the domains that were registered at run time and says what is wrong with them. Making a hundred thousand of
+// their specs takes seconds, so it is done on all cores. The caller holds mu.
+func (e *Engine) addStored(settings *Settings, domains map[rrset.Name]*Domain) []error {
+	var names []rrset.Name
+	for name, had := range e.stored {
+		if had.Spec != nil {
+			names = append(names, name)
+		}
+	}
+	presets := e.presets(settings)
+	written, amended, problems := make([]*Domain, len(names)), make([]*Domain, len(names)), make([]error, len(names))
+	var g errgroup.Group
+	parts := runtime.GOMAXPROCS(0)
+	for part := range parts {
+		g.Go(func() error {
+			for i := part; i < len(names); i += parts {
+				had := e.stored[names[i]]
+				d, err := had.Spec.Resolve(presets)
+				if written[i] = d; err == nil {
+					amended[i], err = d.amend(had)
+				}
+				if err != nil {
+					problems[i] = fmt.Errorf("domain %s, registered at run time: %w", names[i], err)
+				}
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // problems are kept one by one
+	for i, name := range names {
+		if problems[i] == nil {
+			domains[name] = amended[i]
+			had := e.stored[name]
+			had.Name, had.Spec = written[i].Name, &written[i].Spec // which says the same, in less memory
+			e.stored[name] = had
+		}
+	}
+	return problems
+}

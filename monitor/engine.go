@@ -118,7 +118,8 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		tell: make(chan struct{}, 1), reschedule: make(chan struct{}, 1), reshare: make(chan struct{}, 1),
 	}
 	e.freed = sync.NewCond(&e.mu)
-	e.states.once, e.heard.shared = make([]uint64, seenOnce), &e.states.filing
+	e.states.share()
+	e.heard.shared = &e.states.filing
 	for _, d := range memory.Domains {
 		e.stored[d.Name] = d
 	}
@@ -187,7 +188,8 @@ func (e *Engine) Apply(ctx context.Context, settings Settings, configured []*Dom
 // enact takes new settings and another registry, once all that follows from it is committed. The caller holds commits.
 func (e *Engine) enact(ctx context.Context, settings Settings, domains map[rrset.Name]*Domain) error {
 	e.mu.Lock()
-	batch := e.plan(settings, domains, time.Now())
+	shared := sharedBy(domains, e.states)
+	batch := e.plan(settings, domains, shared, time.Now())
 	e.mu.Unlock()
 	if err := e.commitLocked(ctx, &batch); err != nil {
 		return fmt.Errorf("write the new registry: %w", err)
@@ -201,8 +203,10 @@ func (e *Engine) enact(ctx context.Context, settings Settings, domains map[rrset
 			delete(e.sweeps, name)
 		}
 	}
-	e.applyBatch(batch)
-	e.setShared(sharedBy(e.domains, e.states))
+	if e.applyBatch(batch); batch.restsOnOthers() {
+		shared = sharedBy(domains, e.states)
+	}
+	e.setShared(shared)
 	e.mu.Unlock()
 	e.wake(e.reschedule)
 	e.wake(e.tell)
@@ -210,19 +214,14 @@ func (e *Engine) enact(ctx context.Context, settings Settings, domains map[rrset
 	return nil
 }
 
-// plan works out what another registry changes. The caller holds mu.
-func (e *Engine) plan(settings Settings, domains map[rrset.Name]*Domain, now time.Time) Batch {
+// plan works out what another registry changes; shared are the records that its own rest on. The caller holds mu.
+func (e *Engine) plan(settings Settings, domains, shared map[rrset.Name]*Domain, now time.Time) Batch {
 	var batch Batch
 	for _, name := range sortedKeys(domains) {
 		e.planDomain(domains[name], &batch, now)
 	}
-	shared := sharedBy(domains, e.states)
 	for id := range e.states.ids() {
-		d, ok := domains[id.Domain]
-		if ok {
-			_, ok = d.Record(id.Key)
-		}
-		if _, used := shared[id.Domain]; !ok && (!used || id.Key != SharedKey) {
+		if _, used := shared[id.Domain]; domains[id.Domain].record(id.Key) == nil && (!used || id.Key != SharedKey) {
 			e.planRemoval(id, &batch, now, "removed from the configuration", "")
 		}
 	}

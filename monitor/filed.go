@@ -1,11 +1,10 @@
 package monitor
 
 import (
-	"encoding/binary"
-	"hash/fnv"
+	"hash/maphash"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
@@ -45,21 +44,27 @@ type place struct {
 	servers []rrset.Name
 }
 
-// filing is what the states share: each content once, as long as somebody has it. The zero value is empty; it may be
-// used concurrently.
+// filing is what the states share: each content once, as long as somebody has it. It may be used concurrently; nil and the
+// zero value share nothing.
 type filing struct {
 	findings interned[mailrec.Finding]
 	sets     interned[rrset.Set]
 	saids    interned[said]
 
-	mu sync.Mutex
+	seed maphash.Seed
 	// once are hashes of contents that were seen. What many records have alike comes soon again and is shared then;
-	// what only one has, such as a key, is not looked up at all. Without room in it nothing is shared.
-	once []uint64
+	// what only one has, such as a key, is not looked up at all.
+	once []atomic.Uint64
 }
 
 // seenOnce is how many contents are remembered to have been seen.
 const seenOnce = 1 << 14
+
+// share makes it share what is the same from now on.
+func (f *filing) share() { f.seed, f.once = maphash.MakeSeed(), make([]atomic.Uint64, seenOnce) }
+
+// shares says whether anything is shared.
+func (f *filing) shares() bool { return f != nil && len(f.once) > 0 }
 
 // file gives a state in the form in which it is kept. Record, which may be nil, is the registry's; beside are the domain's
 // other states, which mostly live in the same zone.
@@ -190,30 +195,17 @@ func (f *filed) wasVerifiedAs() *rrset.Set {
 	return f.baseline
 }
 
-// again says whether a content was seen before, as far as that is remembered.
-func (f *filing) again(content []byte) bool {
-	if len(f.once) == 0 {
-		return false
-	}
-	h := fnv.New64a()
-	_, _ = h.Write(content)
-	sum := h.Sum64()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	slot := &f.once[sum%uint64(len(f.once))]
-	seen := *slot == sum
-	*slot = sum
-	return seen
-}
+// again says whether a content with that hash was seen before, as far as that is remembered.
+func (f *filing) again(hash uint64) bool { return f.once[hash%seenOnce].Swap(hash) == hash }
 
 // set gives a set to be kept, which is not to be changed; nil for the zero Set.
 func (f *filing) set(s rrset.Set) *rrset.Set {
 	if s.Type == 0 && s.Empty() {
 		return nil
 	}
-	if f != nil {
-		if content := appendSet(nil, s); f.again(content) {
-			return f.sets.get(string(content), func(o *rrset.Set) bool { return o.Equal(s) }, func() *rrset.Set { return &s })
+	if f.shares() {
+		if hash := f.hash(s); f.again(hash) {
+			return f.sets.get(hash, func(o *rrset.Set) bool { return o.Equal(s) }, func() *rrset.Set { return &s })
 		}
 	}
 	return &s
@@ -224,8 +216,8 @@ func (f *filing) like(s rrset.Set) *rrset.Set {
 	if s.Type == 0 && s.Empty() {
 		return nil
 	}
-	if f != nil {
-		if had := f.sets.peek(appendSet(nil, s)); had != nil && had.Equal(s) {
+	if f.shares() {
+		if had := f.sets.peek(f.hash(s)); had != nil && had.Equal(s) {
 			return had
 		}
 	}
@@ -234,28 +226,31 @@ func (f *filing) like(s rrset.Set) *rrset.Set {
 
 // said gives words to be kept.
 func (f *filing) said(s *said) *said {
-	if f == nil || s.more != nil {
+	if !f.shares() || s.more != nil {
 		return s
 	}
-	content := []byte{byte(s.outcome), byte(s.stand), byte(s.voted), byte(s.mark), bit(s.bogus), bit(s.announced), bit(s.echo)}
-	content = appendSet(append(content, s.meaning[:]...), s.data())
-	if !f.again(content) {
+	how := [...]byte{byte(s.outcome), byte(s.stand), byte(s.voted), byte(s.mark), bit(s.bogus), bit(s.announced), bit(s.echo)}
+	hash := maphash.Bytes(f.seed, how[:])*mixing ^ maphash.Bytes(f.seed, s.meaning[:])*mixing ^ f.hash(s.data())
+	if !f.again(hash) {
 		return s
 	}
-	return f.saids.get(string(content), func(o *said) bool {
+	return f.saids.get(hash, func(o *said) bool {
 		x, y := *o, *s
 		x.set, y.set = nil, nil
 		return x == y && o.data().Equal(s.data())
 	}, func() *said { return s })
 }
 
-// appendSet appends what tells a set from others.
-func appendSet(out []byte, s rrset.Set) []byte {
-	out = binary.BigEndian.AppendUint16(out, uint16(s.Type))
+// mixing is an odd number that moves all bits.
+const mixing = 0x9e3779b97f4a7c15
+
+// hash gives a hash of a set.
+func (f *filing) hash(s rrset.Set) uint64 {
+	hash := uint64(s.Type)
 	for _, r := range s.Data {
-		out = append(binary.BigEndian.AppendUint16(out, uint16(len(r))), r...) //nolint:gosec // RDATA is at most 65,535 bytes
+		hash = hash*mixing ^ maphash.Bytes(f.seed, r)
 	}
-	return out
+	return hash
 }
 
 func bit(b bool) byte {
@@ -290,18 +285,24 @@ func placeOf(s *RecordState, beside []filed) *place {
 }
 
 func (f *filing) finding(x mailrec.Finding) *mailrec.Finding {
-	x.Meaning = rrset.Hash{}
-	key := strings.Join(append([]string{x.Reason, x.Rule}, x.Notes...), "\x00")
-	return f.findings.get(key, func(o *mailrec.Finding) bool {
+	if x.Meaning = (rrset.Hash{}); !f.shares() {
+		return &x
+	}
+	hash := maphash.String(f.seed, x.Reason)*mixing ^ maphash.String(f.seed, x.Rule)
+	for _, note := range x.Notes {
+		hash = hash*mixing ^ maphash.String(f.seed, note)
+	}
+	return f.findings.get(hash, func(o *mailrec.Finding) bool {
 		return o.Class == x.Class && o.Impact == x.Impact && o.Relation == x.Relation && o.Reason == x.Reason && o.Rule == x.Rule &&
 			slices.Equal(o.Notes, x.Notes)
 	}, func() *mailrec.Finding { return &x })
 }
 
-// interned keeps values once, as long as somebody has them. The zero value is empty; it may be used concurrently.
+// interned keeps values once, as long as somebody has them, by hashes of theirs: of two with the same hash one is not
+// kept. The zero value is empty; it may be used concurrently.
 type interned[T any] struct {
 	mu    sync.Mutex
-	known map[string]weak.Pointer[T]
+	known map[uint64]weak.Pointer[T]
 	// tidyAt is how many there may be until those that nobody has any more are dropped.
 	tidyAt int
 }
@@ -309,36 +310,36 @@ type interned[T any] struct {
 // minInterned is below how many values nothing is tidied up.
 const minInterned = 64
 
-// get gives the value with that key if it is the same, or makes it.
-func (n *interned[T]) get(key string, same func(*T) bool, fresh func() *T) *T {
+// get gives the value with that hash if it is the same, or makes it.
+func (n *interned[T]) get(hash uint64, same func(*T) bool, fresh func() *T) *T {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if had := n.known[key].Value(); had != nil && same(had) {
+	if had := n.known[hash].Value(); had != nil && same(had) {
 		return had
 	}
 	if n.known == nil {
-		n.known = map[string]weak.Pointer[T]{}
+		n.known = map[uint64]weak.Pointer[T]{}
 	}
 	made := fresh()
-	n.known[key] = weak.Make(made)
+	n.known[hash] = weak.Make(made)
 	n.tidy()
 	return made
 }
 
-// peek gives the value with that key; nil if there is none.
-func (n *interned[T]) peek(key []byte) *T {
+// peek gives the value with that hash; nil if there is none.
+func (n *interned[T]) peek(hash uint64) *T {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.known[string(key)].Value()
+	return n.known[hash].Value()
 }
 
 func (n *interned[T]) tidy() {
 	if len(n.known) < max(n.tidyAt, minInterned) {
 		return
 	}
-	for key, w := range n.known {
+	for hash, w := range n.known {
 		if w.Value() == nil {
-			delete(n.known, key)
+			delete(n.known, hash)
 		}
 	}
 	n.tidyAt = 2 * len(n.known)

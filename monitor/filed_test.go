@@ -73,7 +73,8 @@ func TestWhatIsFiledComesBack(t *testing.T) {
 		return string(text)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		f := filing{once: make([]uint64, seenOnce)}
+		var f filing
+		f.share()
 		var beside []filed
 		for range 3 {
 			s := drawWholeState(rt)
@@ -151,7 +152,8 @@ func TestHalfOfAMemoryIsNone(t *testing.T) {
 }
 
 func TestWhatManyHaveAlikeIsKeptOnce(t *testing.T) {
-	f := filing{once: make([]uint64, seenOnce)}
+	var f filing
+	f.share()
 	common := func() rrset.Set { return rrset.NewSet(rrset.TXT, []byte("\x06v=spf1")) }
 	own := func(i int) rrset.Set { return rrset.NewSet(rrset.TXT, fmt.Appendf(nil, "key %d", i)) }
 	first := f.set(common())
@@ -182,7 +184,7 @@ func TestWhatNobodyHasIsForgotten(t *testing.T) {
 	var n interned[[4]int]
 	var kept []*[4]int
 	for i := range 100 * minInterned {
-		v := n.get(fmt.Sprint(i), func(*[4]int) bool { return true }, func() *[4]int { return &[4]int{i} })
+		v := n.get(uint64(i), func(*[4]int) bool { return true }, func() *[4]int { return &[4]int{i} })
 		if i%100 == 0 {
 			kept = append(kept, v)
 		}
@@ -194,7 +196,7 @@ func TestWhatNobodyHasIsForgotten(t *testing.T) {
 		t.Errorf("%d values are known of which %d are in use", len(n.known), len(kept))
 	}
 	for i, v := range kept {
-		if v[0] != 100*i || n.peek(fmt.Append(nil, 100*i)) != v {
+		if v[0] != 100*i || n.peek(uint64(100*i)) != v {
 			t.Errorf("value %d was lost", 100*i)
 		}
 	}

@@ -1,8 +1,9 @@
 package monitor
 
 import (
+	"hash/maphash"
 	"slices"
-	"strings"
+	"sync"
 
 	"maildrift/monitor/resolve"
 )
@@ -43,11 +44,17 @@ func sameSource(a, b *resolve.Source) bool {
 }
 
 // panels keeps each panel once, as long as a record has it. The zero value has none.
-type panels struct{ interned[panel] }
+type panels struct {
+	interned[panel]
+
+	once sync.Once
+	seed maphash.Seed
+}
 
 // of gives the panel of these members, in this order.
 func (p *panels) of(members []panelist) *panel {
-	return p.get(panelKey(members), func(had *panel) bool { return slices.EqualFunc(had.members, members, sameMember) },
+	p.once.Do(func() { p.seed = maphash.MakeSeed() })
+	return p.get(p.hash(members), func(had *panel) bool { return slices.EqualFunc(had.members, members, sameMember) },
 		func() *panel { return &panel{slices.Clip(members)} })
 }
 
@@ -56,15 +63,10 @@ func sameMember(a, b panelist) bool {
 		(a.source == b.source || a.source != nil && b.source != nil && sameSource(a.source, b.source))
 }
 
-func panelKey(members []panelist) string {
-	var out strings.Builder
-	out.Grow(32 * len(members))
+func (p *panels) hash(members []panelist) uint64 {
+	hash := uint64(0)
 	for _, m := range members {
-		out.WriteString(m.id)
-		if m.source == nil {
-			out.WriteByte('?')
-		}
-		out.WriteByte(0)
+		hash = hash*mixing ^ maphash.String(p.seed, m.id) ^ uint64(bit(m.source == nil))
 	}
-	return out.String()
+	return hash
 }

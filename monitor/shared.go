@@ -83,6 +83,8 @@ type sharing struct {
 	states  *stateTable
 	found   map[rrset.Name]*Domain
 	reader  reader
+	// reach are the records that those of the domain that is looked at lead to, as far as they were followed.
+	reach []rrset.Name
 }
 
 // sharedBy gives a domain for each record that others rest on.
@@ -90,10 +92,10 @@ func sharedBy(domains map[rrset.Name]*Domain, states *stateTable) map[rrset.Name
 	s := &sharing{domains: domains, states: states, found: map[rrset.Name]*Domain{}, reader: reader{}}
 	for _, name := range sortedKeys(domains) {
 		d := domains[name]
-		reach := map[rrset.Name]bool{}
-		for _, r := range d.Records {
-			if r.Kind == mailrec.SPF {
-				s.follow(d, RecordID{name, r.Key}, reach)
+		s.reach = s.reach[:0]
+		for i := range d.Records {
+			if r := &d.Records[i]; r.Kind == mailrec.SPF {
+				s.follow(d, RecordID{name, r.Key})
 			}
 		}
 	}
@@ -101,22 +103,22 @@ func sharedBy(domains map[rrset.Name]*Domain, states *stateTable) map[rrset.Name
 }
 
 // follow adds all that a record leads to. What is not verified leads nowhere yet.
-func (s *sharing) follow(d *Domain, id RecordID, reach map[rrset.Name]bool) {
+func (s *sharing) follow(d *Domain, id RecordID) {
 	baseline, verified := s.states.verified(id)
 	if !verified {
 		return
 	}
 	for _, ref := range s.reader.read(baseline).refs {
-		if reach[ref.name] || len(reach) == maxReach {
+		if slices.Contains(s.reach, ref.name) || len(s.reach) == maxReach {
 			continue
 		}
-		reach[ref.name] = true
+		s.reach = append(s.reach, ref.name)
 		if own, ok := s.watched(ref.name); ok {
-			s.follow(d, own, reach) // it tells of itself
+			s.follow(d, own) // it tells of itself
 			continue
 		}
 		s.count(d, ref)
-		s.follow(d, RecordID{ref.name, SharedKey}, reach)
+		s.follow(d, RecordID{ref.name, SharedKey})
 	}
 }
 

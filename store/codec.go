@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -248,6 +250,8 @@ func readSet(raw []byte) (rrset.Set, error) {
 const (
 	internLimit   = 1 << 14
 	internLargest = 256
+	// internOnce is of how many things it is remembered that they were seen once. Only what is seen again is kept.
+	internOnce = 1 << 12
 )
 
 // interner gives equal values one place in memory. A nil one only makes values. It is for one goroutine.
@@ -256,10 +260,29 @@ type interner struct {
 	sets         map[string]rrset.Set
 	expectations map[string]mailrec.Expectation
 	names        map[string][]rrset.Name
+
+	seed maphash.Seed
+	once [internOnce]uint64
+	// recent is the set that was read last, of which written is the form on disk: a record's answers mostly say what it was
+	// verified as.
+	written []byte
+	recent  rrset.Set
 }
 
 func newInterner() *interner {
-	return &interner{texts: map[string]string{}, sets: map[string]rrset.Set{}, expectations: map[string]mailrec.Expectation{}, names: map[string][]rrset.Name{}}
+	return &interner{
+		texts: map[string]string{}, sets: map[string]rrset.Set{}, expectations: map[string]mailrec.Expectation{},
+		names: map[string][]rrset.Name{}, seed: maphash.MakeSeed(),
+	}
+}
+
+// again says whether a thing was seen before, as far as that is remembered.
+func (in *interner) again(raw []byte) bool {
+	hash := maphash.Bytes(in.seed, raw)
+	slot := &in.once[hash%internOnce]
+	seen := *slot == hash
+	*slot = hash
+	return seen
 }
 
 func (in *interner) text(b []byte) string {
@@ -269,26 +292,32 @@ func (in *interner) text(b []byte) string {
 	if s, ok := in.texts[string(b)]; ok {
 		return s
 	}
-	if len(in.texts) >= internLimit {
-		clear(in.texts)
-	}
 	s := string(b)
-	in.texts[s] = s
+	if in.again(b) {
+		remember(in.texts, s, s)
+	}
 	return s
 }
 
 func (in *interner) set(raw []byte, read func([]byte) (rrset.Set, error)) (rrset.Set, error) {
-	if in == nil || len(raw) > internLargest {
+	switch {
+	case in == nil:
 		return read(raw)
+	case bytes.Equal(in.written, raw):
+		return in.recent, nil
 	}
-	return interned(in.sets, raw, read)
+	s, err := interned(in, in.sets, raw, read)
+	if err == nil {
+		in.written, in.recent = append(in.written[:0], raw...), s
+	}
+	return s, err
 }
 
 func (in *interner) expectation(raw []byte, read func([]byte) (mailrec.Expectation, error)) (mailrec.Expectation, error) {
 	if in == nil {
 		return read(raw)
 	}
-	return interned(in.expectations, raw, read)
+	return interned(in, in.expectations, raw, read)
 }
 
 // list reads a list of names; equal ones are one in memory.
@@ -298,11 +327,11 @@ func (r *reader) list() []rrset.Name {
 		ahead.take(ahead.uint())
 	}
 	raw := r.b[:len(r.b)-len(ahead.b)]
-	if ahead.err != nil || r.in == nil || len(raw) > internLargest {
+	if ahead.err != nil || r.in == nil {
 		return readTexts[rrset.Name](r)
 	}
 	r.b = ahead.b
-	names, err := interned(r.in.names, raw, func(raw []byte) ([]rrset.Name, error) {
+	names, err := interned(r.in, r.in.names, raw, func(raw []byte) ([]rrset.Name, error) {
 		inner := reader{b: raw, in: r.in}
 		return readTexts[rrset.Name](&inner), inner.end()
 	})
@@ -312,17 +341,23 @@ func (r *reader) list() []rrset.Name {
 	return names
 }
 
-func interned[T any](known map[string]T, raw []byte, read func([]byte) (T, error)) (T, error) {
+func interned[T any](in *interner, known map[string]T, raw []byte, read func([]byte) (T, error)) (T, error) {
+	if len(raw) > internLargest {
+		return read(raw)
+	}
 	if v, ok := known[string(raw)]; ok {
 		return v, nil
 	}
 	v, err := read(raw)
-	if err != nil {
-		return v, err
+	if err == nil && in.again(raw) {
+		remember(known, string(raw), v)
 	}
+	return v, err
+}
+
+func remember[T any](known map[string]T, key string, v T) {
 	if len(known) >= internLimit {
 		clear(known)
 	}
-	known[string(raw)] = v
-	return v, nil
+	known[key] = v
 }

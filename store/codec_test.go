@@ -223,8 +223,9 @@ func TestEqualValuesShareMemory(t *testing.T) {
 			places[&iv.Set.Data[0][0]] = true
 		}
 	}
-	if len(places) != 3 { // baselines and answers are alike, expectations, and servers
-		t.Errorf("%d places for three values", len(places))
+	// Baselines and answers are alike; the others are expectations and servers. What was seen but once stays by itself.
+	if len(places) > 6 {
+		t.Errorf("%d places for three values of twenty records", len(places))
 	}
 }
 

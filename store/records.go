@@ -22,13 +22,14 @@ type RecordHistory struct {
 // Records gives the watched records one after the other, in order of domain and key, so that no more than one
 // has to be in memory. What f gives as an error ends it. Of the query only the domain counts.
 func (s *Store) Records(ctx context.Context, q Query, f func(RecordHistory) error) error {
+	in := newInterner()
 	err := s.view(func(tx *bolt.Tx) error {
 		var prefix []byte
 		if q.Domain != "" {
 			prefix = append([]byte(q.Domain), 0)
 		}
 		return walk(tx.Bucket(bucketStates).Cursor(), prefix, false, func(k, v []byte) (bool, error) {
-			h, err := s.historyOf(tx, k, v)
+			h, err := s.historyOf(tx, k, v, in)
 			if err == nil {
 				err = f(h)
 			}
@@ -42,8 +43,7 @@ func (s *Store) Records(ctx context.Context, q Query, f func(RecordHistory) erro
 }
 
 // historyOf reads all of the record with that key and state.
-func (s *Store) historyOf(tx *bolt.Tx, k, v []byte) (RecordHistory, error) {
-	in := newInterner()
+func (s *Store) historyOf(tx *bolt.Tx, k, v []byte, in *interner) (RecordHistory, error) {
 	state, err := readState(k, v, in)
 	if err != nil {
 		return RecordHistory{}, err

@@ -135,6 +135,9 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	}
 	e.commits.Lock()
 	defer e.commits.Unlock()
+	if err := e.introduce(ctx, domains, time.Now()); err != nil {
+		return nil, err
+	}
 	if err := e.enact(ctx, settings, domains); err != nil {
 		return nil, err
 	}
@@ -280,9 +283,7 @@ func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 				batch.Incidents = append(batch.Incidents, closeIncident(i, now, "the expectation was changed"))
 			}
 		}
-		fresh := RecordState{ID: id, Name: r.Name, Expectation: r.Expectation}
-		fresh.Registered, fresh.Since = now, now
-		batch.States = append(batch.States, fresh)
+		batch.States = append(batch.States, r.registered(d.Name, now))
 	}
 }
 
@@ -424,10 +425,8 @@ func (e *Engine) AddAll(ctx context.Context, specs []Spec, by string) ([]*Domain
 			d.Registered = now
 			batch.note(now, by, "add", RecordID{Domain: d.Name}, "", "")
 			batch.Domains = append(batch.Domains, StoredDomain{Name: d.Name, Spec: &specs[i], Registered: now, By: by})
-			for _, r := range d.Records {
-				s := RecordState{ID: RecordID{d.Name, r.Key}, Name: r.Name, Expectation: r.Expectation}
-				s.Registered, s.Since = now, now
-				batch.States = append(batch.States, s)
+			for i := range d.Records {
+				batch.States = append(batch.States, d.Records[i].registered(d.Name, now))
 			}
 		}
 		return nil

@@ -1,9 +1,12 @@
 package monitor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -74,4 +77,52 @@ func (e *Engine) addStored(settings *Settings, domains map[rrset.Name]*Domain) [
 		}
 	}
 	return problems
+}
+
+// introducedAtOnce is how many domains that are new are begun in one transaction.
+const introducedAtOnce = 2000
+
+// introduce begins the domains of which nothing is known yet, some at a time: to begin a large fleet as a whole takes gigabytes.
+// What was committed before an error stays, and the next start goes on from there. The caller holds commits, and
+// nobody else has the engine yet.
+func (e *Engine) introduce(ctx context.Context, domains map[rrset.Name]*Domain, now time.Time) error {
+	var fresh []*Domain
+	for _, name := range sortedKeys(domains) {
+		if !e.states.knows(name) {
+			fresh = append(fresh, domains[name])
+		}
+	}
+	for some := range slices.Chunk(fresh, introducedAtOnce) {
+		var batch Batch
+		for _, d := range some {
+			e.planDomain(d, &batch, now)
+		}
+		if err := e.commitLocked(ctx, &batch); err != nil {
+			return fmt.Errorf("begin with %d domains: %w", len(some), err)
+		}
+		for _, d := range batch.Domains {
+			e.stored[d.Name] = d
+		}
+		for _, d := range some {
+			e.begin(d, now)
+		}
+	}
+	return nil
+}
+
+// begin takes in the states of a domain of which nothing was known.
+func (e *Engine) begin(d *Domain, now time.Time) {
+	list := make([]filed, len(d.Records))
+	for i := range d.Records {
+		s := d.Records[i].registered(d.Name, now)
+		list[i] = e.states.file(s.owned(), &d.Records[i], nil)
+	}
+	e.states.load(d.Name, list)
+}
+
+// registered gives the state of a record that begins to be watched.
+func (r *Record) registered(domain rrset.Name, now time.Time) RecordState {
+	s := RecordState{ID: RecordID{domain, r.Key}, Name: r.Name, Expectation: r.Expectation}
+	s.Registered, s.Since = now, now
+	return s
 }

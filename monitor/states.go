@@ -258,6 +258,12 @@ func (t *stateTable) has(id RecordID) bool {
 	return ok
 }
 
+// knows says whether a domain has states.
+func (t *stateTable) knows(name rrset.Name) bool {
+	_, ok := t.domains.get(name)
+	return ok
+}
+
 // baseline gives the baseline of a record; the zero Set if it has none.
 func (t *stateTable) baseline(id RecordID) rrset.Set {
 	list, _ := t.domains.get(id.Domain)

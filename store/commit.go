@@ -161,15 +161,20 @@ const spreadLeast = 256
 
 // spread does n things on all cores, each with a range of them and a transaction of its own to read in.
 func (s *Store) spread(n int, f func(tx *bolt.Tx, from, to int) error) error {
+	return onAllCores(n, func(from, to int) error {
+		return s.view(func(tx *bolt.Tx) error { return f(tx, from, to) })
+	})
+}
+
+// onAllCores does n things on all cores, each with a range of them.
+func onAllCores(n int, f func(from, to int) error) error {
 	if n == 0 {
 		return nil
 	}
 	var g errgroup.Group
 	parts := min(runtime.GOMAXPROCS(0), 1+n/spreadLeast)
 	for i := range parts {
-		g.Go(func() error {
-			return s.view(func(tx *bolt.Tx) error { return f(tx, n*i/parts, n*(i+1)/parts) })
-		})
+		g.Go(func() error { return f(n*i/parts, n*(i+1)/parts) })
 	}
 	return g.Wait()
 }

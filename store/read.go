@@ -21,11 +21,12 @@ const closedFor = 24 * time.Hour
 func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	var m monitor.Memory
 	err := s.view(func(tx *bolt.Tx) error {
-		if err := each(tx.Bucket(bucketDomains), func(d monitor.StoredDomain) { m.Domains = append(m.Domains, d) }); err != nil {
+		var err error
+		if m.Domains, err = all[monitor.StoredDomain](s.path, tx.Bucket(bucketDomains)); err != nil {
 			return err
 		}
 		if b := tx.Bucket(bucketUpkeep); b != nil {
-			if err := each(b, func(u monitor.Upkeep) { m.Upkeep = append(m.Upkeep, u) }); err != nil {
+			if m.Upkeep, err = all[monitor.Upkeep](s.path, b); err != nil {
 				return err
 			}
 		}
@@ -46,16 +47,29 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	return m, nil
 }
 
-// each decodes all values of a bucket.
-func each[T any](b *bolt.Bucket, f func(T)) error {
-	return b.ForEach(func(k, v []byte) error {
-		var x T
-		if err := json.Unmarshal(v, &x); err != nil {
-			return fmt.Errorf("value of %q: %w", k, err)
-		}
-		f(x)
+// all decodes all values of a bucket, in the order of their keys, on all cores: a fleet whose domains were registered at run
+// time has a hundred thousand specs.
+func all[T any](path string, b *bolt.Bucket) ([]T, error) {
+	var pairs []pair
+	err := b.ForEach(func(k, v []byte) error {
+		pairs = append(pairs, pair{k, v})
 		return nil
 	})
+	if err != nil || len(pairs) == 0 {
+		return nil, err
+	}
+	out := make([]T, len(pairs))
+	err = onAllCores(len(pairs), func(from, to int) error {
+		return guard(path, func() error {
+			for i := from; i < to; i++ {
+				if err := json.Unmarshal(pairs[i].v, &out[i]); err != nil {
+					return fmt.Errorf("value of %q: %w", pairs[i].k, err)
+				}
+			}
+			return nil
+		})
+	})
+	return out, err
 }
 
 func loadClosed(tx *bolt.Tx, m *monitor.Memory) error {

@@ -106,7 +106,9 @@ func (s *Store) Registry(ctx context.Context) ([]monitor.StoredDomain, monitor.S
 				return fmt.Errorf("the monitor's own state: %w", err)
 			}
 		}
-		return each(tx.Bucket(bucketDomains), func(d monitor.StoredDomain) { domains = append(domains, d) })
+		var err error
+		domains, err = all[monitor.StoredDomain](s.path, tx.Bucket(bucketDomains))
+		return err
 	})
 	if err != nil {
 		return nil, self, fmt.Errorf("read the registry: %w", err)

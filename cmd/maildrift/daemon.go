@@ -96,12 +96,15 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	d.heart.deliverable = d.alerts.Undeliverable
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
-		Asker: mortalAsker{d.network}, Authorities: d.network, Journal: mortalJournal{d.store}, Logger: d.log, Meter: meter{d.metrics, d.health}, Heart: d.heart,
+		Asker: mortalAsker{d.network}, Authorities: d.network, Journal: mortalJournal{d.store}, Logger: d.log, Meter: meter{d.metrics, d.health, d.rest}, Heart: d.heart,
 		Surveyor: d.network, Explainer: d.network,
 		Notifier: mortalNotifier{alert.NewNotifier(d.alerts, alertWords(cfg), time.Now())},
 	}, memory, settings(cfg), cfg.Domains)
 	if err != nil {
 		return usageError(err)
+	}
+	if d.engine.Snapshot().States.Len() >= largeFleet {
+		d.rest()
 	}
 	d.metrics.Reloaded(nil, time.Now())
 	return d.openWeb(ctx, registry)

@@ -76,6 +76,8 @@ func (d *daemon) receivers() []wire.Receiver {
 type meter struct {
 	*metrics.Metrics
 	health *health.Recorder
+	// rest gives memory back that is not needed for some minutes.
+	rest func()
 }
 
 // Observed implements monitor.Meter.
@@ -84,14 +86,22 @@ func (m meter) Observed(o resolve.Observation) {
 	m.health.Observed(o)
 }
 
-// largeSweep is from how many records on a sweep leaves so much memory behind that it is worth giving back: the next one
-// needs it only in some minutes. Below that, looking for it costs more than it brings.
-const largeSweep = 20_000
-
 // Swept implements monitor.Meter.
 func (m meter) Swept(s monitor.SweepSummary) {
 	m.Metrics.Swept(s)
-	if s.Records >= largeSweep {
-		go debug.FreeOSMemory()
+	if s.Records >= largeFleet {
+		go m.rest()
+	}
+}
+
+// largeFleet is from how many records on a start or a sweep leaves so much memory behind that it is worth giving back: the
+// next sweep needs it only in some minutes. Below that, looking for it costs more than it brings.
+const largeFleet = 20_000
+
+// rest gives memory back that is not needed for some minutes.
+func (d *daemon) rest() {
+	debug.FreeOSMemory()
+	if err := d.store.Rest(); err != nil {
+		d.log.Warn("the database stays in memory", "err", err)
 	}
 }

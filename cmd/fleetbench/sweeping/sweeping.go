@@ -59,7 +59,7 @@ func Run(ctx context.Context, job Job) (r Result, err error) {
 	if r.Scrape, err = scrape(ctx, e.registry); err != nil {
 		return r, err
 	}
-	err = r.remember()
+	err = r.remember(s)
 	runtime.KeepAlive(e) // whose memory it is
 	return r, err
 }
@@ -85,8 +85,7 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 		return r, err
 	}
 	r.Ready = time.Since(began)
-	memory, err := usage.Resident()
-	r.Resident = memory.Resident
+	r.Resident, err = rest(s)
 	runtime.KeepAlive(e)
 	return r, err
 }
@@ -194,14 +193,22 @@ func (r *Result) take(s swept) error {
 }
 
 // remember notes the memory at the end.
-func (r *Result) remember() error {
+func (r *Result) remember(s *store.Store) error {
 	memory, err := usage.Resident()
 	if err != nil {
 		return err
 	}
 	r.Peak = memory.Peak
-	r.Settled, err = settle()
+	r.Settled, err = rest(s)
 	return err
+}
+
+// rest gives memory back as the daemon does, and says how much is left.
+func rest(s *store.Store) (int64, error) {
+	if err := s.Rest(); err != nil {
+		return 0, err
+	}
+	return settle()
 }
 
 // settle gives memory back and says how much is left.

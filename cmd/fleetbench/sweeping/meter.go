@@ -7,13 +7,14 @@ import (
 	"maildrift/cmd/fleetbench/usage"
 	"maildrift/monitor"
 	"maildrift/monitor/metrics"
+	"maildrift/store"
 )
 
 // meter is the daemon's meter, which counts for Prometheus, and beside it sums up each sweep.
 type meter struct {
 	*metrics.Metrics
 	asked *counted
-	size  func() int64
+	store *store.Store
 
 	mu sync.Mutex
 	// used is the CPU time at the end of the sweep before.
@@ -31,8 +32,8 @@ type swept struct {
 	err     error
 }
 
-func newMeter(m *metrics.Metrics, asked *counted, size func() int64) *meter {
-	return &meter{Metrics: m, asked: asked, size: size, sweeps: make(chan swept), left: make(chan struct{})}
+func newMeter(m *metrics.Metrics, asked *counted, s *store.Store) *meter {
+	return &meter{Metrics: m, asked: asked, store: s, sweeps: make(chan swept), left: make(chan struct{})}
 }
 
 // begin notes what was used before the first sweep.
@@ -70,15 +71,27 @@ func (m *meter) close(s monitor.SweepSummary) swept {
 	now := usage.Now()
 	out := swept{summary: s, Sweep: Sweep{
 		Took: time.Since(s.Started), Committing: m.committing, Stall: m.stall, CPU: now.Since(m.used),
-		Transitions: s.Transitions, Database: m.size(),
+		Transitions: s.Transitions, Database: m.store.Size(),
 	}}
-	m.used, m.committing, m.stall = now, 0, 0
 	out.Sources, out.Missing = m.asked.take(s.Started)
 	for _, source := range out.Sources {
 		out.Observed += source.Observed
 		out.Lost += source.Lost
 	}
-	memory, err := usage.Resident()
-	out.Resident, out.err = memory.Resident, err
+	out.Resident, out.err = m.resident(s.Records)
+	// What giving back costs is between the sweeps: the next one begins now.
+	m.used, m.committing, m.stall = usage.Now(), 0, 0
 	return out
+}
+
+// largeFleet is from how many records on memory is given back after a sweep, as by the daemon.
+const largeFleet = 20_000
+
+// resident gives the memory that stays after a sweep.
+func (m *meter) resident(records int) (int64, error) {
+	if records >= largeFleet {
+		return rest(m.store)
+	}
+	memory, err := usage.Resident()
+	return memory.Resident, err
 }

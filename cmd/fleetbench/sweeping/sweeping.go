@@ -116,7 +116,7 @@ func assemble(ctx context.Context, job Job, s *store.Store, domains []*monitor.D
 		return b.engine.Snapshot()
 	}, metrics.Options{PerRecordLimit: perRecord, StoreSize: s.Size})
 	asked := count(b.client, append(resolvers[:len(resolvers):len(resolvers)], authorities...))
-	b.meter = newMeter(standing, asked, s.Size)
+	b.meter = newMeter(standing, asked, s)
 	b.engine, err = monitor.New(ctx, monitor.Options{
 		Asker: asked, Authorities: zones{authorities}, Journal: s, Notifier: mute{}, Meter: b.meter, Logger: slog.New(slog.DiscardHandler),
 	}, memory, settings(resolvers), domains)

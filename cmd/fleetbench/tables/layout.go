@@ -96,11 +96,12 @@ func (s Set) dead() table {
 }
 
 func (s Set) memory() table {
-	t := table{head: []string{"domains", "records", "MB without an engine", "MB at the highest", "MB at rest", "of it KB/record", "database MB", "KB/record"}}
+	t := table{head: []string{"domains", "records", "MB without an engine", "MB at the highest", "MB at rest", "KB/record", "of it the engine's", "database MB", "KB/record"}}
 	for _, n := range s.sizes(Engine, Healthy) {
 		here := of(Engine, Healthy, n, 0, 0)
 		t.add(whole(float64(n)), s.measure(here, value("records")).show(whole), s.measure(here, value("before")).show(megas),
 			s.measure(here, value("peak")).show(megas), s.measure(here, value("settled")).show(megas),
+			s.measure(here, ratio("settled", "records")).show(kilos),
 			s.measure(here, func(v map[string]float64) float64 { return (v["settled"] - v["before"]) / v["records"] }).show(kilos),
 			s.measure(here, value("database")).show(megas), s.measure(here, ratio("database", "records")).show(kilos))
 	}

@@ -328,8 +328,13 @@ func (e *Engine) commitLocked(ctx context.Context, batch *Batch) error {
 
 // applyBatch brings memory to what was committed. The caller holds mu.
 func (e *Engine) applyBatch(b Batch) {
-	for _, s := range b.States {
-		e.states.put(&s, e.recordOf(s.ID)) // a copy: one that stays must not keep the others of its batch
+	for from := 0; from < len(b.States); {
+		var some []*RecordState
+		domain := b.States[from].ID.Domain
+		for ; from < len(b.States) && b.States[from].ID.Domain == domain; from++ {
+			some = append(some, b.States[from].owned()) // one that stays must not keep the others of its batch
+		}
+		e.states.putAll(some, e.recordOf)
 	}
 	for _, id := range b.Removed {
 		e.states.drop(id)

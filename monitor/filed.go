@@ -186,13 +186,15 @@ func (r *Record) is(key string, name rrset.Name, e mailrec.Expectation) bool {
 	return r.Key == key && r.Name == name && sameExpectation(r.Expectation, e)
 }
 
-// wasVerifiedAs gives the baseline; nil for the zero Set.
-func (f *filed) wasVerifiedAs() *rrset.Set {
-	if f.full != nil {
-		set := f.full.Baseline // by itself: who keeps it must not keep all of the state
-		return &set
+// wasVerifiedAs gives the baseline.
+func (f *filed) wasVerifiedAs() rrset.Set {
+	switch {
+	case f.full != nil:
+		return f.full.Baseline
+	case f.baseline != nil:
+		return *f.baseline
 	}
-	return f.baseline
+	return rrset.Set{}
 }
 
 // again says whether a content with that hash was seen before, as far as that is remembered.
@@ -212,16 +214,13 @@ func (f *filing) set(s rrset.Set) *rrset.Set {
 }
 
 // like gives a set to be kept, shared if it is one that many records have.
-func (f *filing) like(s rrset.Set) *rrset.Set {
-	if s.Type == 0 && s.Empty() {
-		return nil
-	}
-	if f.shares() {
+func (f *filing) like(s rrset.Set) rrset.Set {
+	if f.shares() && !s.Empty() {
 		if had := f.sets.peek(f.hash(s)); had != nil && had.Equal(s) {
-			return had
+			return *had
 		}
 	}
-	return &s
+	return s
 }
 
 // said gives words to be kept.
@@ -230,15 +229,17 @@ func (f *filing) said(s *said) *said {
 		return s
 	}
 	how := [...]byte{byte(s.outcome), byte(s.stand), byte(s.voted), byte(s.mark), bit(s.bogus), bit(s.announced), bit(s.echo)}
-	hash := maphash.Bytes(f.seed, how[:])*mixing ^ maphash.Bytes(f.seed, s.meaning[:])*mixing ^ f.hash(s.data())
+	hash := maphash.Bytes(f.seed, how[:])*mixing ^ maphash.Bytes(f.seed, s.meaning[:])*mixing ^ f.hash(s.set)
 	if !f.again(hash) {
 		return s
 	}
-	return f.saids.get(hash, func(o *said) bool {
-		x, y := *o, *s
-		x.set, y.set = nil, nil
-		return x == y && o.data().Equal(s.data())
-	}, func() *said { return s })
+	return f.saids.get(hash, s.same, func() *said { return s })
+}
+
+// same says whether both say the same, of those that have nothing more.
+func (s *said) same(o *said) bool {
+	return s.outcome == o.outcome && s.stand == o.stand && s.voted == o.voted && s.bogus == o.bogus && s.announced == o.announced &&
+		s.echo == o.echo && s.mark == o.mark && s.meaning == o.meaning && s.more == o.more && s.set.Equal(o.set)
 }
 
 // mixing is an odd number that moves all bits.

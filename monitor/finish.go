@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"maildrift/monitor/judge"
+	"maildrift/monitor/rrset"
 )
 
 // finish commits what a sweep found, brings memory to it, and has it told.
@@ -170,10 +171,16 @@ func (s *RecordState) differs(o *RecordState) bool {
 
 // see takes what was heard into the live view. The caller holds mu.
 func (e *Engine) see(sw *sweep) {
+	fresh := map[rrset.Name]bool{}
 	for _, j := range sw.jobs {
 		if len(j.evidence.Heard) > 0 && e.states.has(j.state.ID) {
-			e.heard.hear(j.state.ID, j.subject, j.evidence.Heard, j.evidence.authority)
+			if e.heard.hear(j.state.ID, j.subject, j.evidence.Heard, j.evidence.authority) {
+				fresh[j.state.ID.Domain] = true
+			}
 		}
+	}
+	for name := range fresh {
+		e.heard.gather(name)
 	}
 	e.touch()
 }

@@ -71,15 +71,16 @@ func (h *hearsay) again(domain rrset.Name, v *voices, i int, o resolve.Observati
 	v.again(i, o.At, o.TTL, o.Latency)
 }
 
-// hear takes in what was heard about a record in a round, and what is remembered of its zone's servers then.
-func (h *hearsay) hear(id RecordID, s Subject, heard []Heard, authority pace.Authority) {
+// hear takes in what was heard about a record in a round, and what is remembered of its zone's servers then. It says
+// whether the voices are other ones now.
+func (h *hearsay) hear(id RecordID, s Subject, heard []Heard, authority pace.Authority) (fresh bool) {
 	part := &h.parts[shardOf(id.Domain)]
 	part.mu.Lock()
 	defer part.mu.Unlock()
 	v := voicesOf(part.domains[id.Domain], id.Key)
 	if v != nil && v.hear(s, heard) {
 		v.authority = authority
-		return
+		return false
 	}
 	if v == nil || v.heard == 0 {
 		h.records.Add(1)
@@ -87,6 +88,28 @@ func (h *hearsay) hear(id RecordID, s Subject, heard []Heard, authority pace.Aut
 	next := v.after(id.Key, s, heard, &h.panels, h.shared)
 	next.authority = authority
 	part.put(id, next)
+	return true
+}
+
+// gather puts the voices about a domain's records into few places: what is made record by record, among all else that a round
+// makes and drops, would keep much more memory than it takes.
+func (h *hearsay) gather(name rrset.Name) {
+	part := &h.parts[shardOf(name)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	list := part.domains[name]
+	voiceCount, wordCount := 0, 0
+	for _, v := range list {
+		voiceCount, wordCount = voiceCount+len(v.voice), wordCount+len(v.words)
+	}
+	all, fresh := make([]voices, len(list)), make([]*voices, len(list))
+	allVoices, allWords := make([]voice, 0, voiceCount), make([]word, 0, wordCount)
+	for i, v := range list {
+		all[i], fresh[i] = *v, &all[i]
+		allVoices, all[i].voice = behind(allVoices, v.voice)
+		allWords, all[i].words = behind(allWords, v.words)
+	}
+	part.domains[name] = fresh
 }
 
 // keep takes in what history has now. It is quickest if the intervals of a record stand together.
@@ -120,7 +143,7 @@ func (h *hearsay) keepOf(id RecordID, intervals []Interval) {
 			at = len(members)
 			members, next.voice = append(members, panelist{id: iv.Source, authority: iv.Authority}), append(next.voice, voice{})
 		}
-		next.voice[at].kept = next.keep(iv, nil, h.shared)
+		next.voice[at].kept = next.keep(iv, rrset.Set{}, h.shared)
 	}
 	next.panel, next.words = h.panels.of(members), exact(next.words)
 	part.put(id, next)

@@ -268,9 +268,7 @@ func (t *stateTable) knows(name rrset.Name) bool {
 func (t *stateTable) baseline(id RecordID) rrset.Set {
 	list, _ := t.domains.get(id.Domain)
 	if i, ok := find(list, id.Key); ok {
-		if set := list[i].wasVerifiedAs(); set != nil {
-			return *set
-		}
+		return list[i].wasVerifiedAs()
 	}
 	return rrset.Set{}
 }
@@ -344,21 +342,36 @@ func (t *stateTable) near(n neighbourhood) iter.Seq[*RecordState] {
 // put takes in a state, which is the table's from now on. Record is the registry's that it is about; nil if that is
 // not known.
 func (t *stateTable) put(s *RecordState, record *Record) {
-	list, _ := t.domains.get(s.ID.Domain)
-	f := t.file(s, record, list)
-	at, had := find(list, s.ID.Key)
-	fresh := append(make([]filed, 0, len(list)+1), list[:at]...)
-	fresh = append(fresh, f)
-	if had {
-		t.counts.add(&list[at], -1)
-		at++
+	t.putAll([]*RecordState{s}, func(RecordID) *Record { return record })
+}
+
+// putAll takes in states of one domain. Its list is made anew once for all of them.
+func (t *stateTable) putAll(states []*RecordState, record func(RecordID) *Record) {
+	name := states[0].ID.Domain
+	list, _ := t.domains.get(name)
+	missing := 0
+	for _, s := range states {
+		if _, had := find(list, s.ID.Key); !had {
+			missing++
+		}
 	}
-	t.counts.add(&f, 1)
-	delete(t.alerting, s.ID)
-	if len(s.open()) > 0 {
-		t.alerting[s.ID] = s
+	fresh := append(make([]filed, 0, len(list)+missing), list...)
+	for _, s := range states {
+		f := t.file(s, record(s.ID), fresh)
+		at, had := find(fresh, s.ID.Key)
+		if had {
+			t.counts.add(&fresh[at], -1)
+			fresh[at] = f
+		} else {
+			fresh = slices.Insert(fresh, at, f)
+		}
+		t.counts.add(&f, 1)
+		delete(t.alerting, s.ID)
+		if len(s.open()) > 0 {
+			t.alerting[s.ID] = s
+		}
 	}
-	t.set(s.ID.Domain, append(fresh, list[at:]...))
+	t.set(name, fresh)
 }
 
 // load takes in the states of a domain that has none yet, sorted by key.

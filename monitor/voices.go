@@ -51,8 +51,7 @@ type said struct {
 	bogus, announced, echo bool
 	mark                   mark
 	meaning                rrset.Hash
-	// set is nil for the zero Set.
-	set *rrset.Set
+	set                    rrset.Set
 	// more is what few answers have; nil for those that have none of it.
 	more *saidMore
 }
@@ -146,7 +145,7 @@ func (v *voices) print(i int) resolve.Print {
 func (v *voices) fill(i int, o resolve.Observation) resolve.Observation {
 	w := v.words[v.voice[i].word-1]
 	s := w.said
-	o.Outcome, o.Set, o.AA, o.AD, o.Bogus = s.outcome, s.data(), w.aa, w.ad, s.bogus
+	o.Outcome, o.Set, o.AA, o.AD, o.Bogus = s.outcome, s.set, w.aa, w.ad, s.bogus
 	if s.more != nil {
 		o.Chain, o.EDE = s.more.chain, s.more.ede
 		if !s.outcome.Evidence() || s.stand != judge.Unheard {
@@ -185,15 +184,7 @@ func (s *said) seen() rrset.Set {
 	if s.more != nil && s.more.apart {
 		return s.more.finding.Seen
 	}
-	return s.data()
-}
-
-// data gives the set as it was observed.
-func (s *said) data() rrset.Set {
-	if s.set == nil {
-		return rrset.Set{}
-	}
-	return *s.set
+	return s.set
 }
 
 func (s *said) finding() mailrec.Finding {
@@ -233,7 +224,7 @@ func (f *filing) saying(h *Heard, m Mark, baseline rrset.Set) *said {
 func (s *said) says(h *Heard, m Mark) bool {
 	return s.outcome == h.Outcome && s.stand == h.Stand && s.voted == h.Said && s.bogus == h.Bogus &&
 		s.announced == h.Announced && s.echo == h.Echo && marks[s.mark] == m && s.meaning == h.Finding.Meaning &&
-		s.data().Equal(h.Set) && s.seen().Equal(h.Finding.Seen) && s.more.says(h)
+		s.set.Equal(h.Set) && s.seen().Equal(h.Finding.Seen) && s.more.says(h)
 }
 
 func (s *saidMore) says(h *Heard) bool {
@@ -417,13 +408,13 @@ func (v *voices) kept(iv *Interval) uint16 {
 	return 0
 }
 
-// keep gives the number of a word that an interval can be told from, which may be the baseline; nil is the zero Set.
-func (v *voices) keep(iv *Interval, baseline *rrset.Set, f *filing) uint16 {
+// keep gives the number of a word that an interval can be told from, which may be the baseline.
+func (v *voices) keep(iv *Interval, baseline rrset.Set, f *filing) uint16 {
 	if n := v.kept(iv); n > 0 {
 		return n
 	}
-	s := &said{outcome: iv.Outcome, set: baseline, mark: markNumber(iv.Mark)}
-	if baseline == nil || !baseline.Equal(iv.Set) {
+	s := &said{outcome: iv.Outcome, mark: markNumber(iv.Mark)}
+	if s.set = baseline; !baseline.Equal(iv.Set) {
 		s.set = f.like(iv.Set)
 	}
 	return v.add(word{said: f.said(s)})

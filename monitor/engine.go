@@ -77,6 +77,9 @@ type Engine struct {
 	// heard is what sources said, with locks of its own; they may be taken while mu is held, not the other way round.
 	heard hearsay
 
+	// pieces are where what stays of a sweep lies.
+	pieces pieces
+
 	// desks are used again from round to round.
 	desks desks
 
@@ -119,6 +122,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	}
 	e.freed = sync.NewCond(&e.mu)
 	e.states.share()
+	e.pieces.together = true
 	e.heard.shared = &e.states.filing
 	for _, d := range memory.Domains {
 		e.stored[d.Name] = d

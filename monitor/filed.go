@@ -223,23 +223,50 @@ func (f *filing) like(s rrset.Set) rrset.Set {
 	return s
 }
 
+// isShared says whether a set's memory is that which many records share.
+func (f *filing) isShared(s rrset.Set) bool {
+	if !f.shares() || s.Empty() {
+		return false
+	}
+	had := f.sets.peek(f.hash(s))
+	return had != nil && len(had.Data) == len(s.Data) && &had.Data[0] == &s.Data[0]
+}
+
 // said gives words to be kept.
 func (f *filing) said(s *said) *said {
-	if !f.shares() || s.more != nil {
+	if !f.shares() || s.more != nil && !s.more.chained() {
 		return s
 	}
 	how := [...]byte{byte(s.outcome), byte(s.stand), byte(s.voted), byte(s.mark), bit(s.bogus), bit(s.announced), bit(s.echo)}
 	hash := maphash.Bytes(f.seed, how[:])*mixing ^ maphash.Bytes(f.seed, s.meaning[:])*mixing ^ f.hash(s.set)
+	if s.more != nil {
+		for _, name := range s.more.chain {
+			hash = hash*mixing ^ maphash.String(f.seed, string(name))
+		}
+	}
 	if !f.again(hash) {
 		return s
 	}
+	s.shared = true
 	return f.saids.get(hash, s.same, func() *said { return s })
 }
 
-// same says whether both say the same, of those that have nothing more.
+// chained says whether a chain of CNAMEs is all that there is more.
+func (s *saidMore) chained() bool {
+	return !s.apart && s.detail == "" && len(s.ede) == 0 && plain(s.finding)
+}
+
+// same says whether both say the same, of those that have nothing more than a chain of CNAMEs.
 func (s *said) same(o *said) bool {
-	return s.outcome == o.outcome && s.stand == o.stand && s.voted == o.voted && s.bogus == o.bogus && s.announced == o.announced &&
-		s.echo == o.echo && s.mark == o.mark && s.meaning == o.meaning && s.more == o.more && s.set.Equal(o.set)
+	var chain, other []rrset.Name
+	if s.more != nil {
+		chain = s.more.chain
+	}
+	if o.more != nil {
+		other = o.more.chain
+	}
+	return slices.Equal(chain, other) && s.outcome == o.outcome && s.stand == o.stand && s.voted == o.voted && s.bogus == o.bogus && s.announced == o.announced &&
+		s.echo == o.echo && s.mark == o.mark && s.meaning == o.meaning && s.set.Equal(o.set)
 }
 
 // mixing is an odd number that moves all bits.

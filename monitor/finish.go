@@ -26,7 +26,7 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	}
 	e.mu.Lock()
 	e.applyBatch(batch)
-	e.see(sw)
+	e.see(sw, batch.States)
 	schedules := e.schedulesOf(batch.Transitions)
 	e.mu.Unlock()
 	e.commits.Unlock()
@@ -169,9 +169,12 @@ func (s *RecordState) differs(o *RecordState) bool {
 		s.Zone != o.Zone || !slices.Equal(s.Servers, o.Servers)
 }
 
-// see takes what was heard into the live view. The caller holds mu.
-func (e *Engine) see(sw *sweep) {
+// see takes what was heard into the live view; states are what has changed. The caller holds mu.
+func (e *Engine) see(sw *sweep, states []RecordState) {
 	fresh := map[rrset.Name]bool{}
+	for i := range states {
+		fresh[states[i].ID.Domain] = true
+	}
 	for _, j := range sw.jobs {
 		if len(j.evidence.Heard) > 0 && e.states.has(j.state.ID) {
 			if e.heard.hear(j.state.ID, j.subject, j.evidence.Heard, j.evidence.authority) {
@@ -179,9 +182,7 @@ func (e *Engine) see(sw *sweep) {
 			}
 		}
 	}
-	for name := range fresh {
-		e.heard.gather(name)
-	}
+	e.gather(sw.names, fresh)
 	e.touch()
 }
 

@@ -91,25 +91,12 @@ func (h *hearsay) hear(id RecordID, s Subject, heard []Heard, authority pace.Aut
 	return true
 }
 
-// gather puts the voices about a domain's records into few places: what is made record by record, among all else that a round
-// makes and drops, would keep much more memory than it takes.
-func (h *hearsay) gather(name rrset.Name) {
+// replace takes in copies of the voices about a domain's records.
+func (h *hearsay) replace(name rrset.Name, list []*voices) {
 	part := &h.parts[shardOf(name)]
 	part.mu.Lock()
 	defer part.mu.Unlock()
-	list := part.domains[name]
-	voiceCount, wordCount := 0, 0
-	for _, v := range list {
-		voiceCount, wordCount = voiceCount+len(v.voice), wordCount+len(v.words)
-	}
-	all, fresh := make([]voices, len(list)), make([]*voices, len(list))
-	allVoices, allWords := make([]voice, 0, voiceCount), make([]word, 0, wordCount)
-	for i, v := range list {
-		all[i], fresh[i] = *v, &all[i]
-		allVoices, all[i].voice = behind(allVoices, v.voice)
-		allWords, all[i].words = behind(allWords, v.words)
-	}
-	part.domains[name] = fresh
+	part.domains[name] = list
 }
 
 // keep takes in what history has now. It is quickest if the intervals of a record stand together.

@@ -48,7 +48,6 @@ func (r *recalling) domain(kept []Remembered) {
 	}
 	if len(heard) > 0 {
 		e.heard.recall(name, heard)
-		e.heard.gather(name)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

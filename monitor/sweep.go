@@ -54,7 +54,7 @@ func needsAttention(s *RecordState) bool {
 func (e *Engine) newSweep(group string, names []rrset.Name, pacing pace.Sweep, wanted func(*RecordState) bool) *sweep {
 	settings := e.currentSettings()
 	sw := &sweep{
-		engine: e, settings: settings, summary: SweepSummary{Group: group, Started: time.Now(), Domains: len(names)},
+		engine: e, settings: settings, names: names, summary: SweepSummary{Group: group, Started: time.Now(), Domains: len(names)},
 		inquiry: &Inquiry{Asker: e.o.Asker, Rules: settings.Rules, Pace: pacing, desks: &e.desks},
 	}
 	if settings.AskAuthority {
@@ -138,6 +138,8 @@ type sweep struct {
 	engine   *Engine
 	settings *Settings
 	inquiry  *Inquiry
+	// names are the claimed domains.
+	names []rrset.Name
 	// jobs are the records that anything is to be done about; once all were asked about, those that are calm are no more
 	// among them, and only counted. begun are the others as they were before.
 	jobs    []*job

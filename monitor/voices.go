@@ -49,9 +49,11 @@ type said struct {
 	outcome                resolve.Outcome
 	stand, voted           judge.Stand
 	bogus, announced, echo bool
-	mark                   mark
-	meaning                rrset.Hash
-	set                    rrset.Set
+	// shared says that other records may have the same.
+	shared  bool
+	mark    mark
+	meaning rrset.Hash
+	set     rrset.Set
 	// more is what few answers have; nil for those that have none of it.
 	more *saidMore
 }
@@ -123,6 +125,8 @@ type voices struct {
 	// heard is how many of the panel, from the first on, were heard in the last round since the start; 0 if
 	// nobody was asked since then.
 	heard int
+	// apart says that they do not lie with those of the other domains of a stage (gather.go).
+	apart bool
 	voice []voice
 	words []word
 	// authority is what is remembered of what the zone's servers said, if resolvers are spared questions.

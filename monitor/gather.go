@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"reflect"
+	"slices"
 
 	"maildrift/monitor/rrset"
 )
@@ -116,7 +117,11 @@ func (p *pieces) ofVoices(f *filing, list []*voices) []*voices {
 		next.apart = !p.together
 		next.voice, next.words = p.voice.copy(p.together, v.voice), p.words.copy(p.together, v.words)
 		for k := range next.words {
-			if w := &next.words[k]; !w.said.shared {
+			same := slices.IndexFunc(v.words[:k], func(w word) bool { return w.said == v.words[k].said })
+			switch w := &next.words[k]; {
+			case same >= 0:
+				w.said = next.words[same].said
+			case !w.said.shared:
 				w.said = p.said.one(p.together, p.ofSaid(f, *w.said))
 			}
 		}

@@ -1,0 +1,146 @@
+package monitor
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/robfig/cron/v3"
+
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/rrset"
+)
+
+// sweptFleet is an engine that has heard all sources about a fleet.
+func sweptFleet(t *testing.T, n int) (*Engine, *fleetOf) {
+	t.Helper()
+	f := newFleet(t, n)
+	f.delegate()
+	settings := testSettings()
+	settings.Groups["default"] = Group{Name: "default", Schedule: cron.Every(time.Hour), Resolvers: resolvers(12)}
+	e, err := New(t.Context(), Options{Journal: noJournal{}, Logger: slog.New(slog.DiscardHandler)}, f.memory(t), settings, f.domains)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.sweep(t, e, settings.Groups["default"].Resolvers)
+	return e, f
+}
+
+// known is all that an engine knows of its records.
+func known(e *Engine, s States) map[RecordID]any {
+	out := map[RecordID]any{}
+	for state := range s.All() {
+		v := e.heard.about(state.ID)
+		kept := []bool{}
+		for i := range v.voice {
+			kept = append(kept, v.voice[i].kept > 0 && v.words[v.voice[i].kept-1].said.outcome.Evidence())
+		}
+		out[state.ID] = []any{*state, e.heard.votes(state.ID), kept, v.formerServers()}
+	}
+	return out
+}
+
+func TestGatheringChangesNothing(t *testing.T) {
+	e, f := sweptFleet(t, 40)
+	// One of the records is in trouble, and is kept as a whole.
+	ill := RecordID{f.domains[7].Name, "spf"}
+	state := *e.states.get(ill)
+	state.BlindSince = time.Now().Round(0)
+	e.states.put(&state, e.recordOf(ill))
+	before := e.Snapshot()
+	want := known(e, before.States)
+	if len(want) != 6*len(f.domains) {
+		t.Fatalf("%d records", len(want))
+	}
+	var names []rrset.Name
+	fresh := map[rrset.Name]bool{}
+	for _, d := range f.domains {
+		names = append(names, d.Name)
+		fresh[d.Name] = true
+	}
+	for range 3 {
+		e.gather(names, fresh)
+		e.touch()
+		if diff := cmp.Diff(want, known(e, e.Snapshot().States)); diff != "" {
+			t.Fatalf("what is known (-before +after):\n%s", diff)
+		}
+		if diff := cmp.Diff(want, known(e, before.States)); diff != "" {
+			t.Fatalf("what was looked at before has changed:\n%s", diff)
+		}
+	}
+	if e.Snapshot().States.Get(ill).BlindSince.IsZero() || len(slices.Collect(e.Snapshot().States.Unsettled())) != 1 {
+		t.Error("the record in trouble is not")
+	}
+}
+
+// TestWhatManyHaveStaysShared looks for the policy that all domains have alike.
+func TestWhatManyHaveStaysShared(t *testing.T) {
+	e, f := sweptFleet(t, 40)
+	places := func() (octets, words int) {
+		data, saids := map[*byte]bool{}, map[*said]bool{}
+		for _, d := range f.domains {
+			for _, r := range d.Records {
+				if r.Kind != mailrec.TLSRPT {
+					continue
+				}
+				id := RecordID{d.Name, r.Key}
+				data[&e.states.baseline(id).Data[0][0]] = true
+				for _, w := range e.heard.about(id).words {
+					saids[w.said] = true
+				}
+			}
+		}
+		return len(data), len(saids)
+	}
+	octets, words := places()
+	if octets > 2 || words > 4 {
+		t.Fatalf("%d contents and %d words of one record that all have", octets, words)
+	}
+	for _, d := range f.domains {
+		e.gather([]rrset.Name{d.Name}, map[rrset.Name]bool{d.Name: true})
+	}
+	if o, w := places(); o > octets || w > words {
+		t.Errorf("%d contents and %d words, %d and %d before they were gathered", o, w, octets, words)
+	}
+}
+
+// TestAStageIsGatheredAgainWhenATenthLivesApart changes one domain after the other.
+func TestAStageIsGatheredAgainWhenATenthLivesApart(t *testing.T) {
+	e, f := sweptFleet(t, 100)
+	var names []rrset.Name
+	all := map[rrset.Name]bool{}
+	for _, d := range f.domains {
+		names = append(names, d.Name)
+		all[d.Name] = true
+	}
+	apart := func() int {
+		n := 0
+		for _, name := range names {
+			if e.heard.of(name)[0].apart {
+				n++
+			}
+		}
+		return n
+	}
+	e.gather(names, all)
+	most, again := 0, 0
+	for i, name := range names {
+		before := apart()
+		e.gather(names, map[rrset.Name]bool{name: true})
+		now := apart()
+		if most = max(most, now); now < before {
+			again++
+		} else if now != before+1 {
+			t.Errorf("%d domains live apart after change %d, %d before", now, i, before)
+		}
+	}
+	if most >= len(names)/apartShare || again != apartShare {
+		t.Errorf("at most %d of %d domains lived apart, and the stage was gathered again %d times", most, len(names), again)
+	}
+	e.gather(names, nil)
+	if v := e.heard.of(names[0]); &v[0].voice[0] != &e.heard.of(names[0])[0].voice[0] {
+		t.Error("nothing was new, and all was copied")
+	}
+}

@@ -412,14 +412,11 @@ func (e *Engine) Add(ctx context.Context, spec Spec, by string) (*Domain, error)
 // AddAll registers several domains in one transaction: all of them or, with an
 // error that names the first bad one by its index, none.
 func (e *Engine) AddAll(ctx context.Context, specs []Spec, by string) ([]*Domain, error) {
-	domains := make([]*Domain, len(specs))
-	presets := e.Snapshot().Presets
-	for i, spec := range specs {
-		d, err := spec.Resolve(presets)
+	domains, problems := ResolveAll(specs, e.Snapshot().Presets)
+	for i, err := range problems {
 		if err != nil {
 			return nil, atIndex(i, len(specs), err)
 		}
-		domains[i] = d
 	}
 	err := e.change(ctx, func(batch *Batch, now time.Time) error {
 		batchNames := map[rrset.Name]bool{}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"maildrift/monitor/cores"
+	"maildrift/monitor/preset"
 	"maildrift/monitor/rrset"
 )
 
@@ -39,8 +38,7 @@ func (e *Engine) registry(settings *Settings, configured []*Domain) (map[rrset.N
 	return domains, errors.Join(problems...)
 }
 
-// addStored adds the domains that were registered at run time and says what is wrong with them. Making a hundred thousand of
-// their specs takes seconds, so it is done on all cores. The caller holds mu.
+// addStored adds the domains that were registered at run time and says what is wrong with them. The caller holds mu.
 func (e *Engine) addStored(settings *Settings, domains map[rrset.Name]*Domain) []error {
 	var names []rrset.Name
 	for name, had := range e.stored {
@@ -48,35 +46,37 @@ func (e *Engine) addStored(settings *Settings, domains map[rrset.Name]*Domain) [
 			names = append(names, name)
 		}
 	}
-	presets := e.presets(settings)
-	written, amended, problems := make([]*Domain, len(names)), make([]*Domain, len(names)), make([]error, len(names))
-	var g errgroup.Group
-	parts := runtime.GOMAXPROCS(0)
-	for part := range parts {
-		g.Go(func() error {
-			for i := part; i < len(names); i += parts {
-				had := e.stored[names[i]]
-				d, err := had.Spec.Resolve(presets)
-				if written[i] = d; err == nil {
-					amended[i], err = d.amend(had)
-				}
-				if err != nil {
-					problems[i] = fmt.Errorf("domain %s, registered at run time: %w", names[i], err)
-				}
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // problems are kept one by one
+	specs := make([]Spec, len(names))
 	for i, name := range names {
-		if problems[i] == nil {
-			domains[name] = amended[i]
-			had := e.stored[name]
-			had.Name, had.Spec = written[i].Name, &written[i].Spec // which says the same, in less memory
+		specs[i] = *e.stored[name].Spec
+	}
+	written, problems := ResolveAll(specs, e.presets(settings))
+	for i, name := range names {
+		had, d, err := e.stored[name], written[i], problems[i]
+		if err == nil {
+			had.Name, had.Spec = d.Name, &d.Spec // which says the same, in less memory
 			e.stored[name] = had
+			d, err = d.amend(had)
+		}
+		if domains[name] = d; err != nil {
+			problems[i] = fmt.Errorf("domain %s, registered at run time: %w", name, err)
+			delete(domains, name)
 		}
 	}
 	return problems
+}
+
+// ResolveAll resolves specs. For each there is a domain or an error, see [Spec.Resolve]. It takes tens of microseconds a
+// spec, which are a hundred thousand for a large fleet, so that it is done on all cores.
+func ResolveAll(specs []Spec, presets preset.Set) (domains []*Domain, problems []error) {
+	domains, problems = make([]*Domain, len(specs)), make([]error, len(specs))
+	_ = cores.Ranges(len(specs), func(from, to int) error { // what is wrong is kept one by one
+		for i := from; i < to; i++ {
+			domains[i], problems[i] = specs[i].Resolve(presets)
+		}
+		return nil
+	})
+	return domains, problems
 }
 
 // introducedAtOnce is how many domains that are new are begun in one transaction.

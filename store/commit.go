@@ -6,14 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sync/errgroup"
 
 	"maildrift/monitor"
+	"maildrift/monitor/cores"
 )
 
 // fill is how full pages are made that are written in order of their keys, as nearly all are.
@@ -156,27 +155,11 @@ func rowsOf(b monitor.Batch) []*rowWriting {
 	return rows
 }
 
-// spreadLeast is how many things are worth another core.
-const spreadLeast = 256
-
 // spread does n things on all cores, each with a range of them and a transaction of its own to read in.
 func (s *Store) spread(n int, f func(tx *bolt.Tx, from, to int) error) error {
-	return onAllCores(n, func(from, to int) error {
+	return cores.Ranges(n, func(from, to int) error {
 		return s.view(func(tx *bolt.Tx) error { return f(tx, from, to) })
 	})
-}
-
-// onAllCores does n things on all cores, each with a range of them.
-func onAllCores(n int, f func(from, to int) error) error {
-	if n == 0 {
-		return nil
-	}
-	var g errgroup.Group
-	parts := min(runtime.GOMAXPROCS(0), 1+n/spreadLeast)
-	for i := range parts {
-		g.Go(func() error { return f(n*i/parts, n*(i+1)/parts) })
-	}
-	return g.Wait()
 }
 
 func (w *writing) prepareStates(_ *bolt.Tx, from, to int) error {

@@ -11,6 +11,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"maildrift/monitor"
+	"maildrift/monitor/cores"
 	"maildrift/monitor/rrset"
 )
 
@@ -59,7 +60,7 @@ func all[T any](path string, b *bolt.Bucket) ([]T, error) {
 		return nil, err
 	}
 	out := make([]T, len(pairs))
-	err = onAllCores(len(pairs), func(from, to int) error {
+	err = cores.Ranges(len(pairs), func(from, to int) error {
 		return guard(path, func() error {
 			for i := from; i < to; i++ {
 				if err := json.Unmarshal(pairs[i].v, &out[i]); err != nil {

@@ -438,10 +438,10 @@ func (l *loader) schedules(f file) {
 
 // domains resolves the specs of one file.
 func (l *loader) domains(specs []monitor.Spec) {
-	for i, spec := range specs {
+	resolved, problems := monitor.ResolveAll(specs, l.presets)
+	for i, d := range resolved {
 		path := fmt.Sprintf("domains[%d]", i)
-		d, err := spec.Resolve(l.presets)
-		if err != nil {
+		if err := problems[i]; err != nil {
 			var field *monitor.FieldError
 			if errors.As(err, &field) {
 				l.at(path+"."+field.Path, "%v", field.Err)

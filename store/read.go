@@ -10,6 +10,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
 	"maildrift/monitor"
 	"maildrift/monitor/cores"
 	"maildrift/monitor/rrset"

@@ -70,6 +70,8 @@ type Engine struct {
 	// resumed are the domains whose pause has ended since they were last swept.
 	resumed  map[rrset.Name]bool
 	sweeping map[string]bool
+	// skips are the sweeps of groups that were due while the one before still ran.
+	skips map[string]Skips
 	// estimates are what the sweeps of groups come to, as reckoned when the last one began. The map is never written.
 	estimates map[string]pace.Estimate
 	freed     *sync.Cond
@@ -116,7 +118,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		o: o, log: o.Logger,
 		stored: map[rrset.Name]StoredDomain{}, states: newStateTable(States{}), atRisk: map[rrset.Name]*Upkeep{},
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
-		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]bool{},
+		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]bool{}, skips: map[string]Skips{},
 		closed: memory.Closed, self: memory.Self,
 		tell: make(chan struct{}, 1), reschedule: make(chan struct{}, 1), reshare: make(chan struct{}, 1),
 	}

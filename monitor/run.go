@@ -159,8 +159,9 @@ func (e *Engine) startSweep(name string) {
 	e.noteNext(settings, name)
 	e.mu.Lock()
 	if e.sweeping[name] {
+		skips := e.skip(name)
 		e.mu.Unlock()
-		e.log.Warn("sweep skipped: the one before still runs", "group", name)
+		e.log.Warn("sweep skipped: the one before still runs", "group", name, "skipped", skips.Times)
 		return
 	}
 	e.sweeping[name] = true
@@ -184,6 +185,20 @@ func (e *Engine) startSweep(name string) {
 			e.log.Error("sweep failed", "group", name, "err", err)
 		}
 	})
+}
+
+// Skips are the sweeps of a schedule group that were due while the one before still ran, and so did not take place.
+type Skips struct {
+	// Times is how many since the start, Last when the last of them was due.
+	Times int
+	Last  time.Time
+}
+
+// skip takes in that a sweep of a group is skipped. The caller holds mu.
+func (e *Engine) skip(group string) Skips {
+	e.skips[group] = Skips{Times: e.skips[group].Times + 1, Last: time.Now().Round(0)}
+	e.touch()
+	return e.skips[group]
 }
 
 // keepSharing looks anew at which records rest on which whenever that may have changed.

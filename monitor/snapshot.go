@@ -34,6 +34,8 @@ type Snapshot struct {
 	NextSweep map[string]time.Time
 	// Estimates are what the sweeps of groups come to, as reckoned when the last one began. The map is never written.
 	Estimates map[string]pace.Estimate
+	// Skipped are the sweeps of groups that were skipped since start; none of a group that had none.
+	Skipped map[string]Skips
 	// Open are the incidents that last, causes first, in order of their opening.
 	Open []Incident
 	Self SelfState
@@ -138,7 +140,7 @@ func (e *Engine) Snapshot() *Snapshot {
 		At: time.Now(), Generation: e.generation.Load(),
 		States: e.states.look(), Votes: Votes{heard: &e.heard}, Upkeep: Upkeeps{&upkeep},
 		Domains: e.domainList.of(e.domains), Shared: e.sharedList.of(e.shared),
-		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next), Estimates: e.estimates,
+		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next), Estimates: e.estimates, Skipped: maps.Clone(e.skips),
 		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
 		Presets: e.presets(e.settings), OverdueAfter: e.settings.Rules.OverdueAfter,
 	}

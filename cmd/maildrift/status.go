@@ -175,6 +175,7 @@ func (p *printer) groups(o overall) {
 	}
 	p.table([]terminal.Column{{}, {}, {}, {Flexible: true, Least: 14}, {}, {Flexible: true, Least: 8}}, rows)
 	for _, g := range o.Groups {
+		p.skipped(g)
 		p.estimate(g)
 	}
 }
@@ -186,6 +187,18 @@ func questionsOf(s monitor.SweepSummary) string {
 		spared = fmt.Sprintf("%d spared, ", s.Spared)
 	}
 	return fmt.Sprintf("%d questions, %d saved, %s%d unanswered", s.Questions, s.Shared, spared, s.Failures)
+}
+
+// skipped says of a group that sweeps did not take place, loudly if that may go on.
+func (p *printer) skipped(g wire.Group) {
+	if g.Skipped == nil {
+		return
+	}
+	colour := dim
+	if g.Skipped.Lately {
+		colour = yellow
+	}
+	p.printf("%s %s: %s\n", p.paint(colour, "skipped:"), g.Name, g.Skipped)
 }
 
 // estimate says of a group whose sweeps do not fit into their interval that they do not, and what would help.

@@ -73,9 +73,11 @@ func TestSweepsInStatus(t *testing.T) {
 	sweep := monitor.SweepSummary{Started: now.Add(-time.Minute), Duration: time.Second, Questions: 60, Shared: 12, Failures: 1}
 	spared := sweep
 	spared.Spared = 30
+	once := wire.SkippedOf(monitor.Skips{Times: 1, Last: now.Add(-24 * time.Hour)}, &sweep)
+	lately := wire.SkippedOf(monitor.Skips{Times: 3, Last: now.Add(-30 * time.Second)}, &spared)
 	next := now.Add(5 * time.Minute)
 	o := overall{Status: wire.Status{Now: now, Groups: []wire.Group{
-		{Name: "a", NextSweep: next}, {Name: "b", NextSweep: next, LastSweep: &sweep, Estimate: fits}, {Name: "c", NextSweep: next, LastSweep: &spared, Estimate: slow},
+		{Name: "a", NextSweep: next}, {Name: "b", NextSweep: next, LastSweep: &sweep, Estimate: fits, Skipped: once}, {Name: "c", NextSweep: next, LastSweep: &spared, Estimate: slow, Skipped: lately},
 	}}}
 	var out strings.Builder
 	p := &printer{out: &out}
@@ -85,6 +87,8 @@ func TestSweepsInStatus(t *testing.T) {
 		"a  none yet                                                            next in 5m0s  sees\n" +
 		"b  1m0s ago  took 1s  60 questions, 12 saved, 1 unanswered             next in 5m0s  sees\n" +
 		"c  1m0s ago  took 1s  60 questions, 12 saved, 30 spared, 1 unanswered  next in 5m0s  sees\n" +
+		"skipped: b: a sweep was skipped at 2026-03-13 12:00 UTC, since the one before still ran\n" +
+		"skipped: c: 3 sweeps were skipped since the start, the last one at 2026-03-14 11:59 UTC, since those before still ran\n" +
 		"too slow: c: a sweep cannot finish in its interval of 15m: 30000 questions asked of google at 20 a second take 25m, 1.7 times as long\n" +
 		"  - allow 34 questions a second instead of 20 (rate in resolvers.list, or asking.rate for those that name none) for google, if they put up with it\n" +
 		"  - sweep every 30m (schedules): then a sweep takes 25m\n" +

@@ -83,6 +83,8 @@ func busy(t *testing.T, o Options) (*Metrics, prometheus.Gatherer) {
 	})
 	load := pace.Load{Interval: 15 * time.Minute, Parties: []pace.Party{{Name: "google", Questions: 30_000, Rate: 20}}}
 	snap.Estimates = map[string]pace.Estimate{"default": load.Estimate()}
+	snap.NextSweep = map[string]time.Time{"default": snap.NextSweep["default"], "night": snap.NextSweep["default"]}
+	snap.Skipped = map[string]monitor.Skips{"default": {Times: 3}}
 	snap.Open = []monitor.Incident{{Name: monitor.AlertMissing}, {Name: monitor.AlertDrifted}}
 	reg := prometheus.NewRegistry()
 	o.StoreSize = func() int64 { return 32768 }

@@ -38,6 +38,14 @@ func (t *Type) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// value is what Prometheus' library calls a number of the type that is collected at a scrape.
+func (d MetricDoc) value() prometheus.ValueType {
+	if d.Type == Counter {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
+}
+
 // MetricDoc describes one metric, for the documentation.
 type MetricDoc struct {
 	Name   string   `json:"name"`
@@ -50,6 +58,8 @@ type MetricDoc struct {
 var (
 	sweepsTotal = MetricDoc{"maildrift_sweeps_total", Counter,
 		"Sweeps of whole schedule groups that ended, by result: good, or distrusted if nothing in them counts.", []string{"group", "result"}}
+	sweepsSkipped = MetricDoc{"maildrift_sweeps_skipped_total", Counter,
+		"Sweeps of whole schedule groups that were due while the one before still ran, and so did not take place.", []string{"group"}}
 	sweepDuration = MetricDoc{"maildrift_sweep_duration_seconds", Histogram,
 		"How long sweeps of whole schedule groups took, confirmations included.", []string{"group"}}
 	sweepQuestions = MetricDoc{"maildrift_sweep_questions_total", Counter,
@@ -149,7 +159,7 @@ func snapshotDocs() []MetricDoc {
 	return []MetricDoc{
 		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen, incidentsOpen,
 		notifierUp, notifierFailing,
-		lastGoodSweep, nextSweep, sweepExpected, sweepInterval, groupBlind, gateClosed, resolverQuarantined,
+		lastGoodSweep, nextSweep, sweepsSkipped, sweepExpected, sweepInterval, groupBlind, gateClosed, resolverQuarantined,
 	}
 }
 

@@ -75,7 +75,7 @@ type collection struct {
 }
 
 func (c *collection) send(d MetricDoc, value float64, labels ...string) {
-	c.out <- prometheus.MustNewConstMetric(c.descs[d.Name], prometheus.GaugeValue, value, labels...)
+	c.out <- prometheus.MustNewConstMetric(c.descs[d.Name], d.value(), value, labels...)
 }
 
 func (c *collection) domains() { c.send(domainsCount, float64(len(c.snap.Domains))) }
@@ -156,6 +156,7 @@ func (c *collection) sweeps() {
 	for group, at := range c.snap.NextSweep {
 		c.send(nextSweep, seconds(at), label(group))
 		c.send(groupBlind, truth(self.BlindGroups[group] != ""), label(group))
+		c.send(sweepsSkipped, float64(c.snap.Skipped[group].Times), label(group)) // with 0 too, so that the first is an increase
 		c.estimate(group)
 	}
 	operators := map[resolve.Operator]bool{}

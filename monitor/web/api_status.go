@@ -97,6 +97,7 @@ func (s *site) status(x *index) wire.Status {
 		if estimate, ok := x.snap.Estimates[name]; ok {
 			group.Estimate = wire.EstimateOf(estimate)
 		}
+		group.Skipped = wire.SkippedOf(x.snap.Skipped[name], group.LastSweep)
 		out.Groups = append(out.Groups, group)
 	}
 	return out

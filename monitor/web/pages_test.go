@@ -247,7 +247,11 @@ func TestSweepsThatDoNotFitAreSaid(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
+	if strings.Contains(page, "skipped") {
+		t.Error("the page speaks of skipped sweeps, and there are none")
+	}
 	w.engine.change(func(s *monitor.Snapshot) {
+		s.Skipped = map[string]monitor.Skips{"default": {Times: 2, Last: now.Add(-time.Hour)}}
 		load := s.Estimates["default"].Load
 		load.Interval = time.Hour
 		s.Estimates = map[string]pace.Estimate{"default": load.Estimate()}
@@ -255,5 +259,15 @@ func TestSweepsThatDoNotFitAreSaid(t *testing.T) {
 	page = w.ask(http.MethodGet, "/sweeps", "").Body.String()
 	if want := `<p class="meta">default: a sweep fits into its interval of 1h: `; !strings.Contains(page, want) || strings.Contains(page, "banner bad") {
 		t.Errorf("the page lacks %q, or complains", want)
+	}
+	if want := `<p class="meta">default: 2 sweeps were skipped since the start, the last one at `; !strings.Contains(page, want) {
+		t.Errorf("the page lacks %q", want)
+	}
+	w.engine.change(func(s *monitor.Snapshot) {
+		s.Skipped = map[string]monitor.Skips{"default": {Times: 3, Last: now.Add(-time.Minute)}}
+	})
+	page = w.ask(http.MethodGet, "/sweeps", "").Body.String()
+	if want := `<div class="banner bad"><p>default: 3 sweeps were skipped since the start, the last one at `; !strings.Contains(page, want) {
+		t.Errorf("the page lacks %q", want)
 	}
 }

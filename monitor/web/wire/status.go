@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"time"
 
 	"maildrift/monitor"
@@ -42,7 +43,35 @@ type Group struct {
 	Blind string `json:"blind,omitempty"`
 	// Estimate is what its sweeps come to; absent before the first one began.
 	Estimate *Estimate `json:"estimate,omitempty"`
+	// Skipped are its sweeps that did not take place; absent if all did.
+	Skipped *Skipped `json:"skipped,omitempty"`
 }
+
+// Skipped are the sweeps of a schedule group that were due while the one before still ran.
+type Skipped struct {
+	Times int       `json:"times" doc:"How many since the start"`
+	Last  time.Time `json:"last" doc:"When the last of them was due"`
+	// Lately says that the last sweep that ended, or the one that runs, is what it was skipped for.
+	Lately bool `json:"lately" doc:"Whether it was the last sweep, or the one that runs, that took too long"`
+}
+
+// SkippedOf gives the skipped sweeps of a group whose last one began at a moment, or none ended yet; nil if there are none.
+func SkippedOf(s monitor.Skips, last *monitor.SweepSummary) *Skipped {
+	if s.Times == 0 {
+		return nil
+	}
+	return &Skipped{Times: s.Times, Last: s.Last.UTC(), Lately: last == nil || !s.Last.Before(last.Started)}
+}
+
+// String says it for people, in a sentence that goes on after the group's name.
+func (s Skipped) String() string {
+	if s.Times == 1 {
+		return "a sweep was skipped at " + s.clock() + ", since the one before still ran"
+	}
+	return fmt.Sprintf("%d sweeps were skipped since the start, the last one at %s, since those before still ran", s.Times, s.clock())
+}
+
+func (s Skipped) clock() string { return s.Last.UTC().Format("2006-01-02 15:04 UTC") }
 
 // Estimate is whether the sweeps of a schedule group fit into its interval, as reckoned when the last one began.
 type Estimate struct {

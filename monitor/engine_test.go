@@ -399,6 +399,8 @@ type house struct {
 	asker     resolve.Asker
 	surveyor  Surveyor
 	explainer Explainer
+	// configured are the domains of a house that was made with some.
+	configured []*Domain
 }
 
 const (

@@ -307,11 +307,14 @@ func (e *Engine) estimate(settings *Settings, group Group, domains []*Domain, no
 	if !settings.AskAuthority {
 		load.Policy = pace.Every
 	}
-	questions := 0
+	questions, asked := 0, workload{}
 	states := e.Snapshot().States
 	for _, d := range domains {
 		questions += d.questions()
 		states.countTTLs(d.Name, load.TTLs)
+		if settings.AskAuthority {
+			asked.count(states, d.Name)
+		}
 	}
 	parties := map[resolve.Operator]*pace.Party{}
 	for _, source := range group.Resolvers {
@@ -326,6 +329,7 @@ func (e *Engine) estimate(settings *Settings, group Group, domains []*Domain, no
 	for _, name := range sortedKeys(parties) {
 		load.Parties = append(load.Parties, *parties[name])
 	}
+	load.Parties = append(load.Parties, asked.parties(load, cmp.Or(settings.Rate, defaultRate))...)
 	return load.Estimate()
 }
 

@@ -15,6 +15,10 @@ import (
 func fleetHouse(t *testing.T, n int) *house { return houseOf(t, n, "d%05d.test") }
 
 func houseOf(t *testing.T, n int, pattern string) *house {
+	return houseWith(t, testSettings(), n, pattern)
+}
+
+func houseWith(t *testing.T, settings Settings, n int, pattern string) *house {
 	presets := testPresets(t)
 	var domains []*Domain
 	names := make([]rrset.Name, n)
@@ -28,12 +32,12 @@ func houseOf(t *testing.T, n int, pattern string) *house {
 		d.Origin = Origin{File: "maildrift.yml", Line: i + 1}
 		domains = append(domains, d)
 	}
-	h := &house{t: t, world: newWorld(), journal: newMemJournal(), pager: newPager()}
+	h := &house{t: t, world: newWorld(), journal: newMemJournal(), pager: newPager(), configured: domains}
 	h.world.set(t, "canary.test", rrset.TXT, "alive")
 	for _, name := range names {
 		h.world.set(t, name, rrset.TXT, "v=spf1 -all")
 	}
-	h.start(testSettings(), domains...)
+	h.start(settings, domains...)
 	return h
 }
 

@@ -112,7 +112,7 @@ var (
 	nextSweep = MetricDoc{"maildrift_next_sweep_timestamp_seconds", Gauge,
 		"When each schedule group is due next.", []string{"group"}}
 	sweepExpected = MetricDoc{"maildrift_sweep_expected_seconds", Gauge,
-		"How long resolvers take for a sweep of the schedule group at the configured rates, as reckoned when the last one began. No series before that.", []string{"group"}}
+		"How long a sweep of the schedule group takes at the configured rates, which is how long the resolver operator or nameserver takes that has most to answer, as reckoned when the last one began. No series before that.", []string{"group"}}
 	sweepInterval = MetricDoc{"maildrift_sweep_interval_seconds", Gauge,
 		"The shortest time between two sweeps of the schedule group, which they have to fit into. No series before its first sweep, or if there is only one.", []string{"group"}}
 	groupBlind = MetricDoc{"maildrift_group_blind", Gauge,

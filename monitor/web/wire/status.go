@@ -77,8 +77,8 @@ func (s Skipped) clock() string { return s.Last.UTC().Format("2006-01-02 15:04 U
 type Estimate struct {
 	Pace   pace.Policy `json:"pace" enum:"every,ttl" doc:"Whether resolvers are spared what they can only answer from their caches (ttl) or not (every)"`
 	Reason string      `json:"reason" doc:"Why the pace is what it is"`
-	// TakesSeconds is how long resolvers take for a sweep in the long run, IntervalSeconds the shortest time between two.
-	TakesSeconds    float64 `json:"takes_seconds" doc:"How long resolvers take for a sweep in the long run at the configured rates"`
+	// TakesSeconds is how long a sweep takes in the long run, by whoever takes longest, IntervalSeconds the shortest time between two.
+	TakesSeconds    float64 `json:"takes_seconds" doc:"How long a sweep takes in the long run at the configured rates: as long as the resolver operator or nameserver that has most to answer"`
 	IntervalSeconds float64 `json:"interval_seconds,omitempty" doc:"The shortest time between two sweeps; absent if there is only one"`
 	Fits            bool    `json:"fits"`
 	Summary         string  `json:"summary" doc:"Whether it fits, in one sentence"`

@@ -101,13 +101,16 @@ type beside struct {
 	ahead map[rrset.Name]bool
 	// targets are the zones that aliases of domains lead to where there is nothing any more, as far as it was seen once.
 	targets map[rrset.Name]map[rrset.Name]bool
+	// stages are all of them; held says that one was held back by the gate.
+	stages [][]rrset.Name
+	held   bool
 }
 
 func besides(stages [][]rrset.Name) *beside {
 	if len(stages) < 2 {
 		return nil
 	}
-	b := &beside{ahead: map[rrset.Name]bool{}, targets: map[rrset.Name]map[rrset.Name]bool{}}
+	b := &beside{stages: stages, ahead: map[rrset.Name]bool{}, targets: map[rrset.Name]map[rrset.Name]bool{}}
 	for _, stage := range stages {
 		for _, name := range stage {
 			b.ahead[name] = true
@@ -249,7 +252,7 @@ func (w *whole) stage(ctx context.Context, names []rrset.Name) {
 	e.claim(names)
 	defer e.release(names)
 	sw := e.newSweep(w.group, names, w.pacing, w.wanted)
-	sw.turn, sw.stage, sw.beside = w.turn, w.several, w.beside
+	sw.turn, sw.stage, sw.beside, sw.names = w.turn, w.several, w.beside, names
 	err := sw.run(ctx)
 	if err == nil {
 		err = e.finish(ctx, sw)

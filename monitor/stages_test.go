@@ -19,6 +19,13 @@ func houseOf(t *testing.T, n int, pattern string) *house {
 }
 
 func houseWith(t *testing.T, settings Settings, n int, pattern string) *house {
+	h := emptyHouse(t, n, pattern)
+	h.start(settings, h.configured...)
+	return h
+}
+
+// emptyHouse has its domains, and nobody who watches them yet.
+func emptyHouse(t *testing.T, n int, pattern string) *house {
 	presets := testPresets(t)
 	var domains []*Domain
 	names := make([]rrset.Name, n)
@@ -37,7 +44,6 @@ func houseWith(t *testing.T, settings Settings, n int, pattern string) *house {
 	for _, name := range names {
 		h.world.set(t, name, rrset.TXT, "v=spf1 -all")
 	}
-	h.start(settings, domains...)
 	return h
 }
 

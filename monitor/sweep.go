@@ -152,6 +152,8 @@ type sweep struct {
 	agreed map[resolve.Operator]bool
 	// beside is what the other stages of the same sweep know; nil if there are none.
 	beside *beside
+	// names are its domains if it is a stage.
+	names []rrset.Name
 	// turn, if it is not nil, has a place for each stage that may do anything but wait.
 	turn  chan struct{}
 	count Count
@@ -196,7 +198,9 @@ func (sw *sweep) run(ctx context.Context) error {
 	}
 	sw.inherit(ctx)
 	sw.findCauses(time.Now())
-	sw.doubt()
+	if err := sw.doubt(ctx); err != nil {
+		return err
+	}
 	sw.explain(ctx)
 	return nil
 }
@@ -331,8 +335,8 @@ func (sw *sweep) waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) 
 }
 
 // doubt asks whether the sweep as a whole can be believed, and whether it saw
-// enough to be called seeing.
-func (sw *sweep) doubt() {
+// enough to be called seeing. It returns an error if ctx ended meanwhile.
+func (sw *sweep) doubt(ctx context.Context) error {
 	verified, blind, turned := sw.calm, 0, 0
 	causes := map[rootcause.Cause]int{}
 	for _, j := range sw.jobs {
@@ -351,7 +355,7 @@ func (sw *sweep) doubt() {
 		}
 	}
 	sw.summary.Blind = blind
-	gate, of := sw.settings.Gate, verified
+	of := verified
 	if sw.summary.Group == "" {
 		of = sw.engine.verifiedRecords() // a recheck takes only what is suspected already
 	}
@@ -360,15 +364,11 @@ func (sw *sweep) doubt() {
 	for _, n := range causes {
 		turned, of = turned-n+1, of-n+1
 	}
-	if sw.summary.Distrusted == "" && gate.Closed(turned, of) && !sw.engine.gateOpens(sw.summary.Group, gate.Hold) {
-		sw.gated = true
-		sw.summary.Distrusted = fmt.Sprintf("%d of %d records turned bad at once, which is more likely our fault than theirs; held back until it lasts for %s",
-			turned, of, gate.Hold)
-	}
 	// Records that cannot be judged do not taint those that can. But somebody must be told that most of them cannot.
 	if sw.verified = verified; !sw.stage {
-		sw.unseen = gate.unseen(blind, verified)
+		sw.unseen = sw.settings.Gate.unseen(blind, verified)
 	}
+	return sw.guard(ctx, turned, of)
 }
 
 // step takes the job's state over its evidence.

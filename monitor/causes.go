@@ -65,6 +65,7 @@ func (sw *sweep) findCauses(now time.Time) {
 	after := sw.settings.Rules.DisagreementAfter
 	sw.found = map[rootcause.Cause]rootcause.Explanation{}
 	defer sw.digestPauses()
+	together := sw.engine.together(sw.summary.Group)
 	near := neighbourhood{domains: map[rrset.Name]bool{}, zones: map[rrset.Name]bool{}}
 	for _, j := range sw.jobs {
 		if j.bad(now, after) {
@@ -84,21 +85,19 @@ func (sw *sweep) findCauses(now time.Time) {
 	for _, j := range sw.jobs {
 		swept[j.state.ID] = true
 		if j.state.Phase == judge.Verified && j.subject.Domain.Shared == nil {
-			records, jobs = append(records, j.fate(now, after)), append(jobs, j)
+			records, jobs = append(records, j.fate(now, after, together)), append(jobs, j)
 		}
 	}
 	e.mu.Lock()
 	for s := range e.states.near(near) {
 		if s.Phase == judge.Verified && !swept[s.ID] && s.ID.Key != SharedKey && !sw.beside.awaits(s.ID.Domain) {
+			swept[s.ID] = true
 			records = append(records, rootcause.Record{
-				Domain: s.ID.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers,
+				Domain: s.ID.Domain, Name: s.Name, State: shareOf(s, now, after), Zone: s.Zone, Servers: s.Servers, TargetZone: s.toldTarget(together, now),
 			})
 		}
 	}
-	known := map[rootcause.Cause]bool{}
-	for _, in := range e.self.Causes {
-		known[in.Facts.Root.Cause] = true
-	}
+	records = append(records, e.alsoLost(records, swept, now, together)...)
 	e.mu.Unlock()
 	own := map[rrset.Name]bool{}
 	for _, j := range jobs {
@@ -106,8 +105,8 @@ func (sw *sweep) findCauses(now time.Time) {
 	}
 	records = append(records, sw.beside.losses(own)...)
 	for i, c := range rootcause.Find(records)[:len(jobs)] {
-		if target := (rootcause.Cause{Kind: rootcause.Target, Name: records[i].TargetZone}); c == (rootcause.Cause{}) && known[target] {
-			c = target // it was found where more of those that it takes along were seen
+		if c == (rootcause.Cause{}) {
+			c = jobs[i].hadCause()
 		}
 		if c == (rootcause.Cause{}) {
 			continue
@@ -165,7 +164,7 @@ func (e *Engine) resumedOf(jobs []*job) []rrset.Name {
 }
 
 // fate is a job's record as causes see it.
-func (j *job) fate(now time.Time, after time.Duration) rootcause.Record {
+func (j *job) fate(now time.Time, after, together time.Duration) rootcause.Record {
 	out := rootcause.Record{
 		Domain: j.state.ID.Domain, Name: j.state.Name, State: shareOf(&j.state, now, after),
 		Zone: j.state.Zone, Servers: j.state.Servers,
@@ -177,10 +176,76 @@ func (j *job) fate(now time.Time, after time.Duration) rootcause.Record {
 	if out.State == rootcause.Unreachable && !unanswered(j.evidence.Decision) {
 		out.State = rootcause.Well
 	}
-	if out.State == rootcause.Lost {
+	if out.State == rootcause.Lost && j.state.lostWithin(together, now) {
 		out.TargetZone = j.missedTarget()
 	}
 	return out
+}
+
+// together is within how long of each other records go wrong that have a provider's name as their common cause, but for the time that
+// caches need: within two sweeps of a group. In a large fleet there are always some whose aliases lead to nothing, since their owners
+// have left the provider one by one: who leaves today has nothing to do with them.
+func (e *Engine) together(group string) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return 2 * cmp.Or(e.estimates[group].Interval, time.Hour)
+}
+
+// lostWithin says whether the record is not known to be lost for longer than that, and the time that caches had it for.
+func (s *RecordState) lostWithin(d time.Duration, now time.Time) bool {
+	if s.Verdict == judge.Holding {
+		return true
+	}
+	since := s.Since
+	if s.Incident != nil {
+		since = s.Incident.Opened
+	}
+	return now.Sub(since) <= d+time.Duration(s.OldTTL)*time.Second
+}
+
+// alsoLost gives records that were lost lately, wherever in the fleet they are, because what their aliases lead to is not there: as far as
+// that is what some of those records lead to, and they are not among them. The caller holds mu.
+func (e *Engine) alsoLost(records []rootcause.Record, among map[RecordID]bool, now time.Time, together time.Duration) []rootcause.Record {
+	targets := map[rrset.Name]bool{}
+	for _, r := range records {
+		if r.TargetZone != "" {
+			targets[r.TargetZone] = true
+		}
+	}
+	if len(targets) == 0 {
+		return nil
+	}
+	var out []rootcause.Record
+	for id, s := range e.states.alerting {
+		if target := s.toldTarget(together, now); targets[target] && !among[id] {
+			out = append(out, rootcause.Record{Domain: id.Domain, State: rootcause.Lost, TargetZone: target})
+		}
+	}
+	return out
+}
+
+// toldTarget is the missedTarget of a record of which it was told lately that it is lost; else it is empty.
+func (s *RecordState) toldTarget(together time.Duration, now time.Time) rrset.Name {
+	if s.Incident == nil || !s.Verdict.Lost() || s.Stage == judge.Recovering || !s.lostWithin(together, now) {
+		return ""
+	}
+	var target rrset.Name
+	for _, v := range s.Incident.Facts.Votes {
+		if v.Stand == judge.Absent && len(v.Chain) > 0 && (target == "" || v.Authority) {
+			target = mailrec.Registrable(v.Chain[len(v.Chain)-1])
+		}
+	}
+	return target
+}
+
+// hadCause gives the provider's name that is the cause of what was told of a record, if that is still so: it was found when others went
+// with it. Else it is the zero Cause.
+func (j *job) hadCause() rootcause.Cause {
+	target := rootcause.Cause{Kind: rootcause.Target, Name: j.missedTarget()}
+	if in := j.state.Incident; in == nil || target.Name == "" || in.Facts.Cause != target.String() {
+		return rootcause.Cause{}
+	}
+	return target
 }
 
 // missedTarget gives the zone that a verified record's aliases lead to, if there is nothing there; else it is empty.

@@ -100,12 +100,17 @@ func (h *house) fleet(n int) {
 // loseTarget takes away what the fleet's aliases lead to.
 func (h *house) loseTarget(n int) {
 	for i := range n {
-		name := rrset.Name(fmt.Sprintf("s1._domainkey.d%05d.test", i))
-		h.world.remove(name, rrset.TXT)
-		h.world.mu.Lock()
-		h.world.chains[name] = []rrset.Name{rrset.Name(fmt.Sprintf("d%05d.dkim.mail.example", i))}
-		h.world.mu.Unlock()
+		h.loseAlias(i)
 	}
+}
+
+// loseAlias takes away what the alias of one of the fleet's domains leads to.
+func (h *house) loseAlias(i int) {
+	name := rrset.Name(fmt.Sprintf("s1._domainkey.d%05d.test", i))
+	h.world.remove(name, rrset.TXT)
+	h.world.mu.Lock()
+	h.world.chains[name] = []rrset.Name{rrset.Name(fmt.Sprintf("d%05d.dkim.mail.example", i))}
+	h.world.mu.Unlock()
 }
 
 // TestOneProviderUnderManyDomainsIsOneCause is far above the share at which the gate holds back.
@@ -138,6 +143,40 @@ func TestOneProviderIsOneCauseOverAllStages(t *testing.T) {
 		counts, causes := h.toldByName()
 		if counts["CauseFound"] != 1 || counts["RecordMissing"] != stageDomains+2 || !slices.Equal(causes, []string{"target/mail.example"}) {
 			t.Fatalf("told %v, by causes %q", counts, causes)
+		}
+	})
+}
+
+// TestWhoLeavesAProviderByThemselvesIsToldByThemselves: in a large fleet some aliases always lead to nothing, and a provider that is one cause
+// today may be one for weeks, since some never mend their records. Neither may hide who loses theirs later.
+func TestWhoLeavesAProviderByThemselvesIsToldByThemselves(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer h.stop()
+		h.fleet(12)
+		for i := range 4 {
+			h.loseAlias(i)
+			h.after(5 * time.Hour)
+		}
+		counts, causes := h.toldByName()
+		if counts["CauseFound"] != 0 || counts["RecordMissing"] != 4 || !slices.Equal(causes, []string{""}) {
+			t.Fatalf("one after the other: told %v, by causes %q", counts, causes)
+		}
+		for i := range 4 {
+			h.loseAlias(4 + i)
+		}
+		h.after(5 * time.Hour)
+		counts, causes = h.toldByName()
+		if counts["CauseFound"] != 1 || counts["RecordMissing"] != 8 || !slices.Equal(causes, []string{"", "target/mail.example"}) {
+			t.Fatalf("four at once: told %v, by causes %q", counts, causes)
+		}
+		h.loseAlias(8)
+		h.after(5 * time.Hour)
+		if in := h.pager.lastTold("RecordMissing d00008.test/dkim:s1"); in.Opened.IsZero() || in.Facts.Cause != "" {
+			t.Errorf("who left later is told at %v, by the cause %q", in.Opened, in.Facts.Cause)
+		}
+		if root := h.pager.lastTold("CauseFound mail.example/cause").Facts.Root; root.Records != 4 {
+			t.Errorf("%+v", root)
 		}
 	})
 }

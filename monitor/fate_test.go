@@ -29,7 +29,7 @@ func TestADelegationThatCouldNotBeFoundHasNotMoved(t *testing.T) {
 				j := &job{evidence: Evidence{Zone: row.now}}
 				j.state = RecordState{ID: RecordID{"shop.example", key}, Name: "shop.example", Zone: "shop.example", Servers: []rrset.Name{"ns1.shop.example"}}
 				j.state.Phase, j.state.Verdict, j.state.Stage = judge.Verified, judge.Missing, judge.AtReceivers
-				records = append(records, j.fate(time.Now(), time.Hour))
+				records = append(records, j.fate(time.Now(), time.Hour, time.Hour))
 			}
 			for i, c := range rootcause.Find(records) {
 				if c.Kind != row.want {

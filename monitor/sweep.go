@@ -267,6 +267,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 		return nil // what was not heard because we stop is no evidence of anything
 	}
 	now = time.Now()
+	together := sw.engine.together(sw.summary.Group)
 	left := open[:0:0]
 	for i, j := range open {
 		if evidence[i].Calm {
@@ -279,7 +280,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 		left = append(left, j)
 		j.evidence, j.heardAt = evidence[i], now
 		j.rounds++
-		if target := j.missedTarget(); target != "" {
+		if target := j.missedTarget(); target != "" && j.state.lostWithin(together, now) {
 			sw.beside.lost(target, j.state.ID.Domain)
 		}
 		if j.step(now, sw.settings.Rules); j.again.Wanted && j.rounds < maxRounds {

@@ -326,10 +326,29 @@ type neighbourhood struct {
 	domains, zones map[rrset.Name]bool
 }
 
+// hold says whether one of the records of a domain is in one of the zones. Most of them have one place, which is looked at once: this is done
+// for the whole fleet wherever a record is bad.
+func (n neighbourhood) hold(list []filed) bool {
+	var at *place
+	for i := range list {
+		f := &list[i]
+		if f.full == nil && f.place == at {
+			continue
+		}
+		if at = f.place; n.zones[f.zone()] {
+			return true
+		}
+	}
+	return false
+}
+
 // near gives the states of a neighbourhood; of a large fleet these are few, and the others are not put together.
 func (t *stateTable) near(n neighbourhood) iter.Seq[*RecordState] {
 	return func(yield func(*RecordState) bool) {
 		for domain, list := range t.domains.all() {
+			if !n.domains[domain] && !n.hold(list) {
+				continue
+			}
 			for i := range list {
 				if f := &list[i]; (n.domains[domain] || n.zones[f.zone()]) && !yield(f.state(domain)) {
 					return

@@ -252,7 +252,7 @@ func (w *whole) stage(ctx context.Context, names []rrset.Name) {
 	e.claim(names)
 	defer e.release(names)
 	sw := e.newSweep(w.group, names, w.pacing, w.wanted)
-	sw.turn, sw.stage, sw.beside, sw.names = w.turn, w.several, w.beside, names
+	sw.turn, sw.stage, sw.beside = w.turn, w.several, w.beside
 	err := sw.run(ctx)
 	if err == nil {
 		err = e.finish(ctx, sw)

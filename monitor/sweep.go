@@ -152,8 +152,6 @@ type sweep struct {
 	agreed map[resolve.Operator]bool
 	// beside is what the other stages of the same sweep know; nil if there are none.
 	beside *beside
-	// names are its domains if it is a stage.
-	names []rrset.Name
 	// turn, if it is not nil, has a place for each stage that may do anything but wait.
 	turn  chan struct{}
 	count Count

@@ -5,33 +5,50 @@ import (
 	"strings"
 )
 
-// compact lets what a domain says several times, such as a key in its parameters, its expectation and what is to be
+// shelf is where domains lie together that are made together, a fleet's for example, since what is made beside them and
+// dropped again would keep its memory too (see gather.go). The zero value has each domain lie by itself. It is not for
+// concurrent use.
+type shelf struct {
+	together bool
+
+	domains piece[Domain]
+	expect  piece[ExpectSpec]
+	records piece[Record]
+	values  piece[string]
+	lines   piece[PublishLine]
+	text    strings.Builder
+
+	// parameters and texts are those of the domain that is being put there.
+	parameters, texts []string
+}
+
+// put lets what a domain says several times, such as a key in its parameters, its expectation and what is to be
 // published, be in memory once, and what belongs to it be in few places: a fleet has a hundred thousand domains, and
 // what each of them has beside it lives as long as the daemon. What the domain was made of stays as it is.
-func (d *Domain) compact() {
-	d.gather()
-	parameters := make([]string, 0, len(d.Spec.Params))
+func (s *shelf) put(d Domain) *Domain {
+	s.gather(&d)
+	s.parameters, s.texts = s.parameters[:0], s.texts[:0]
 	for _, value := range d.Spec.Params {
-		parameters = append(parameters, value)
+		s.parameters = append(s.parameters, value)
 	}
-	texts := make([]string, 0, 64)
-	d.eachText(func(s *string) {
-		if at := slices.Index(parameters, *s); at >= 0 {
-			*s = parameters[at]
+	d.eachText(func(text *string) {
+		if at := slices.Index(s.parameters, *text); at >= 0 {
+			*text = s.parameters[at]
 		} else {
-			texts = append(texts, *s)
+			s.texts = append(s.texts, *text)
 		}
 	})
-	all := together(texts)
-	d.eachText(func(s *string) {
-		if at := strings.Index(all, *s); at >= 0 {
-			*s = all[at : at+len(*s)]
+	all := s.write(s.texts)
+	d.eachText(func(text *string) {
+		if at := strings.Index(all, *text); at >= 0 {
+			*text = all[at : at+len(*text)]
 		}
 	})
+	return s.domains.one(s.together, d)
 }
 
 // gather copies the lists of a domain into lists of its own, those of a kind one behind the other.
-func (d *Domain) gather() {
+func (s *shelf) gather(d *Domain) {
 	values, lines := 0, 0
 	for i := range d.Spec.Expect {
 		values += len(d.Spec.Expect[i].Value)
@@ -40,12 +57,15 @@ func (d *Domain) gather() {
 		values, lines = values+len(d.Records[i].Want), lines+len(d.Records[i].Publish)
 	}
 	allValues, allLines := make([]string, 0, values), make([]PublishLine, 0, lines)
-	d.Spec.Expect = copied(d.Spec.Expect)
+	if s.together {
+		allValues, allLines = s.values.room(values), s.lines.room(lines)
+	}
+	d.Spec.Expect = s.expect.copy(s.together, d.Spec.Expect)
 	for i := range d.Spec.Expect {
 		x := &d.Spec.Expect[i]
 		allValues, x.Value = behind(allValues, x.Value)
 	}
-	d.Records = copied(d.Records)
+	d.Records = s.records.copy(s.together, d.Records)
 	for i := range d.Records {
 		r := &d.Records[i]
 		if at := slices.IndexFunc(d.Spec.Expect, func(x ExpectSpec) bool { return slices.Equal(x.Value, r.Want) }); at >= 0 {
@@ -93,19 +113,27 @@ func (d *Domain) eachText(f func(s *string)) {
 	}
 }
 
-// together gives a text in which all of the texts are.
-func together(texts []string) string {
+// write gives a text in which all of the texts are.
+func (s *shelf) write(texts []string) string {
 	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // the longer ones have the shorter in them
 	size := 0
-	for _, s := range texts {
-		size += len(s)
+	for _, text := range texts {
+		size += len(text)
 	}
-	var all strings.Builder
-	all.Grow(size)
-	for _, s := range texts {
-		if !strings.Contains(all.String(), s) {
-			all.WriteString(s)
+	if s.text.Cap()-s.text.Len() < size {
+		s.text = strings.Builder{} // what was written stays where it is, for those who have it
+		if s.text.Grow(size); s.together {
+			s.text.Grow(pieceSize)
 		}
 	}
-	return strings.Clone(all.String())
+	from := s.text.Len()
+	for _, text := range texts {
+		if !strings.Contains(s.text.String()[from:], text) {
+			s.text.WriteString(text)
+		}
+	}
+	if s.together {
+		return s.text.String()[from:]
+	}
+	return strings.Clone(s.text.String()[from:])
 }

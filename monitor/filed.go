@@ -253,7 +253,7 @@ func (f *filing) said(s *said) *said {
 
 // chained says whether a chain of CNAMEs is all that there is more.
 func (s *saidMore) chained() bool {
-	return !s.apart && s.detail == "" && len(s.ede) == 0 && plain(s.finding)
+	return !s.apart && s.detail == "" && len(s.ede) == 0 && s.finding == nil
 }
 
 // same says whether both say the same, of those that have nothing more than a chain of CNAMEs.

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"reflect"
 	"slices"
 
 	"maildrift/monitor/rrset"
@@ -14,12 +13,8 @@ import (
 // A piece lives as long as anything in it. So domains of which something is new later are copied by themselves, and all
 // of the stage again once a tenth of it lives apart: what was replaced takes little.
 
-const (
-	// apartShare is which part of a stage may live apart: one of so many.
-	apartShare = 10
-	// pieceSize is the size of a piece in bytes. From 32 KiB on the runtime gives each its own pages.
-	pieceSize = 64 << 10
-)
+// apartShare is which part of a stage may live apart: one of so many.
+const apartShare = 10
 
 // gather copies together what is kept of the domains in which something is new, among those of a stage. The caller holds mu
 // and has claimed the domains.
@@ -133,7 +128,7 @@ func (p *pieces) ofVoices(f *filing, list []*voices) []*voices {
 func (p *pieces) ofSaid(f *filing, s said) said {
 	if s.set = p.set(f, s.set); s.more != nil {
 		more := *s.more
-		more.chain, more.finding.Seen = p.names.copy(p.together, more.chain), p.set(f, more.finding.Seen)
+		more.chain, more.seen = p.names.copy(p.together, more.chain), p.set(f, more.seen)
 		s.more = p.more.one(p.together, more)
 	}
 	return s
@@ -151,28 +146,24 @@ func (p *pieces) set(f *filing, s rrset.Set) rrset.Set {
 	}
 	data := p.data.copy(p.together, s.Data)
 	for i := range data {
-		data[i] = p.octets.copy(p.together, data[i])
+		data[i] = p.record(data[i])
 	}
 	p.moved = append(p.moved, moved{s.Data, data})
 	return rrset.Set{Type: s.Type, Data: data}
 }
 
-// piece is a large place for things of a kind, of which the rest is free.
-type piece[T any] struct{ free []T }
-
-// copy gives a copy of a list: in the piece, or else by itself.
-func (p *piece[T]) copy(together bool, list []T) []T {
-	if !together || len(list) == 0 {
-		return copied(list)
+// record copies the data of a record, unless that was done with another set in which it is too: what is of a record's kind is
+// part of all that stands at its name.
+func (p *pieces) record(data []byte) []byte {
+	if len(data) == 0 {
+		return data
 	}
-	if len(p.free) < len(list) {
-		p.free = make([]T, max(len(list), pieceSize/int(reflect.TypeFor[T]().Size())))
+	for _, m := range p.moved {
+		for i, d := range m.from {
+			if len(d) == len(data) && &d[0] == &data[0] {
+				return m.to[i]
+			}
+		}
 	}
-	out := p.free[:len(list):len(list)]
-	p.free = p.free[len(list):]
-	copy(out, list)
-	return out
+	return p.octets.copy(p.together, data)
 }
-
-// one gives a copy of one thing.
-func (p *piece[T]) one(together bool, thing T) *T { return &p.copy(together, []T{thing})[0] }

@@ -66,13 +66,17 @@ func (e *Engine) addStored(settings *Settings, domains map[rrset.Name]*Domain) [
 	return problems
 }
 
+// fewDomains lie by themselves: the pieces that many share are too large for them.
+const fewDomains = 250
+
 // ResolveAll resolves specs. For each there is a domain or an error, see [Spec.Resolve]. It takes tens of microseconds a
 // spec, which are a hundred thousand for a large fleet, so that it is done on all cores.
 func ResolveAll(specs []Spec, presets preset.Set) (domains []*Domain, problems []error) {
 	domains, problems = make([]*Domain, len(specs)), make([]error, len(specs))
 	_ = cores.Ranges(len(specs), func(from, to int) error { // what is wrong is kept one by one
+		on := shelf{together: to-from >= fewDomains}
 		for i := from; i < to; i++ {
-			domains[i], problems[i] = specs[i].Resolve(presets)
+			domains[i], problems[i] = specs[i].resolve(presets, &on)
 		}
 		return nil
 	})

@@ -24,7 +24,9 @@ var reservedLabels = []string{"alertname", "domain", "record", "kind", "service"
 
 // Resolve makes the domain that a spec describes: its name in canonical form
 // and all records that it must publish. An error is a *FieldError.
-func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
+func (s Spec) Resolve(presets preset.Set) (*Domain, error) { return s.resolve(presets, &shelf{}) }
+
+func (s Spec) resolve(presets preset.Set, on *shelf) (*Domain, error) {
 	name, err := rrset.ParseName(s.Domain)
 	if err != nil {
 		return nil, fieldErr("domain", err)
@@ -46,12 +48,11 @@ func (s Spec) Resolve(presets preset.Set) (*Domain, error) {
 	if err := s.checkSurvey(); err != nil {
 		return nil, err
 	}
-	d := &Domain{Name: name, Spec: s}
-	if d.Records, err = s.records(name, presets); err != nil {
+	records, err := s.records(name, presets)
+	if err != nil {
 		return nil, err
 	}
-	d.compact()
-	return d, nil
+	return on.put(Domain{Name: name, Spec: s, Records: records}), nil
 }
 
 // records gives the records of a domain, by key: those of its mail service, and those that it lists itself, which

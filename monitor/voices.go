@@ -63,10 +63,11 @@ type saidMore struct {
 	chain  []rrset.Name
 	ede    []resolve.EDE
 	detail string
-	// apart says that what is of the record's kind is not all of the set; it is in the finding then. The finding is
-	// but for what said has of it.
-	apart   bool
-	finding mailrec.Finding
+	// seen is what is of the record's kind; apart says that this is not all of the set.
+	seen  rrset.Set
+	apart bool
+	// finding is but for what said and seen have of it; nil if it has nothing but what every good record has.
+	finding *mailrec.Finding
 }
 
 // word is a content with what the replies that have it have in common on the wire.
@@ -186,15 +187,15 @@ func (v *voices) heardAs(i int, q resolve.Question) Heard {
 // seen gives what of the set is of the record's kind.
 func (s *said) seen() rrset.Set {
 	if s.more != nil && s.more.apart {
-		return s.more.finding.Seen
+		return s.more.seen
 	}
 	return s.set
 }
 
 func (s *said) finding() mailrec.Finding {
 	var f mailrec.Finding
-	if s.more != nil {
-		f = s.more.finding
+	if s.more != nil && s.more.finding != nil {
+		f = *s.more.finding
 	}
 	f.Meaning, f.Seen = s.meaning, s.seen()
 	return f
@@ -216,9 +217,14 @@ func (f *filing) saying(h *Heard, m Mark, baseline rrset.Set) *said {
 		s.set = f.like(baseline)
 	}
 	if apart := !h.Finding.Seen.Equal(h.Set); apart || len(h.Chain) > 0 || len(h.EDE) > 0 || h.Detail != "" || !plain(h.Finding) {
-		s.more = &saidMore{h.Chain, h.EDE, h.Detail, apart, h.Finding}
-		if s.more.finding.Meaning = (rrset.Hash{}); !apart {
-			s.more.finding.Seen = rrset.Set{}
+		s.more = &saidMore{chain: h.Chain, ede: h.EDE, detail: h.Detail, apart: apart}
+		if apart {
+			s.more.seen = h.Finding.Seen
+		}
+		if !plain(h.Finding) {
+			finding := h.Finding
+			finding.Meaning, finding.Seen = rrset.Hash{}, rrset.Set{}
+			s.more.finding = &finding
 		}
 	}
 	return f.said(s)
@@ -235,9 +241,14 @@ func (s *saidMore) says(h *Heard) bool {
 	if s == nil {
 		return len(h.Chain) == 0 && len(h.EDE) == 0 && h.Detail == "" && plain(h.Finding)
 	}
-	f, o := &s.finding, &h.Finding
-	return s.detail == h.Detail && slices.Equal(s.chain, h.Chain) && slices.Equal(s.ede, h.EDE) &&
-		f.Class == o.Class && f.Reason == o.Reason && f.Rule == o.Rule && f.Impact == o.Impact && f.Relation == o.Relation &&
+	if s.detail != h.Detail || !slices.Equal(s.chain, h.Chain) || !slices.Equal(s.ede, h.EDE) {
+		return false
+	}
+	if s.finding == nil {
+		return plain(h.Finding)
+	}
+	f, o := s.finding, &h.Finding
+	return f.Class == o.Class && f.Reason == o.Reason && f.Rule == o.Rule && f.Impact == o.Impact && f.Relation == o.Relation &&
 		slices.Equal(f.Notes, o.Notes) && slices.Equal(f.Changes, o.Changes)
 }
 

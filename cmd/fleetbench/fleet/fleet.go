@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -47,14 +48,16 @@ func (f Fleet) Domains() ([]*monitor.Domain, error) {
 	if err != nil {
 		return nil, fmt.Errorf("built-in presets: %w", err)
 	}
-	out := make([]*monitor.Domain, 0, f.Size)
+	specs := make([]monitor.Spec, 0, f.Size)
 	for d := range f.All() {
-		resolved, err := monitor.Spec{Domain: string(d.Name), Expect: d.Expect}.Resolve(presets)
-		if err != nil {
-			return nil, fmt.Errorf("domain %s: %w", d.Name, err)
-		}
-		resolved.Origin = monitor.Origin{File: "fleet.yml", Line: len(out) + 1}
-		out = append(out, resolved)
+		specs = append(specs, monitor.Spec{Domain: string(d.Name), Expect: d.Expect})
+	}
+	out, problems := monitor.ResolveAll(specs, presets)
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("the fleet's specs: %w", err)
+	}
+	for i, d := range out {
+		d.Origin = monitor.Origin{File: "fleet.yml", Line: i + 1}
 	}
 	return out, nil
 }

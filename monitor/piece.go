@@ -1,0 +1,33 @@
+package monitor
+
+import "reflect"
+
+// pieceSize is the size of a piece in bytes. From 32 KiB on the runtime gives each its own pages.
+const pieceSize = 64 << 10
+
+// piece is a large place for things of a kind, of which the rest is free. It lives as long as anything in it. The zero value
+// has none yet.
+type piece[T any] struct{ free []T }
+
+// copy gives a copy of a list: in the piece, or else by itself.
+func (p *piece[T]) copy(together bool, list []T) []T {
+	if !together || len(list) == 0 {
+		return copied(list)
+	}
+	out := p.room(len(list))[:len(list)]
+	copy(out, list)
+	return out
+}
+
+// room gives a list without elements that has room for so many.
+func (p *piece[T]) room(n int) []T {
+	if len(p.free) < n {
+		p.free = make([]T, max(n, pieceSize/int(reflect.TypeFor[T]().Size())))
+	}
+	out := p.free[:0:n]
+	p.free = p.free[n:]
+	return out
+}
+
+// one gives a copy of one thing.
+func (p *piece[T]) one(together bool, thing T) *T { return &p.copy(together, []T{thing})[0] }

@@ -28,7 +28,8 @@ type Print uint64
 // goroutine but never from two at a time, and returns when all are done. A
 // slow source does not hold up the others. When ctx ends, what is still open is emitted as Local at
 // once. Ask may be called by several goroutines; the rate and window of a
-// source hold over all calls.
+// source hold over all calls. What goes to a source that has answered nothing for a while may be emitted without being
+// asked (Observation.Withheld).
 type Asker interface {
 	Ask(ctx context.Context, queries []Query, emit func(Observation))
 }

@@ -5,17 +5,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"maildrift/monitor/rrset"
 )
 
 const (
-	// downAfter is how many questions in a row a source may leave unanswered before the
-	// rest of a batch is not sent to it.
-	downAfter = 8
 	// carefulWorkers is how many questions at once are asked with care.
 	carefulWorkers = 16
-	notAsked       = "not asked: it answered none of the questions before"
+	// notAsked and notAskedRefusing are what is said of questions to a source that is left alone.
+	notAsked         = "not asked: it answered none of the questions before"
+	notAskedRefusing = "not asked: it refused all questions before"
 )
 
 // asking is one source's share of a batch. Most of it goes over UDP, one [leg] an address; what needs more than a question
@@ -27,9 +24,10 @@ type asking struct {
 	source *Source
 	ctx    context.Context //nolint:containedctx // it lives exactly as long as the call that it is of
 	emit   func(Observation)
-	// queries are the source's own, items what has become of them.
-	queries []Query
-	items   []item
+	// queries are the source's own that go over UDP first, items what has become of them. own are all, those that do not
+	// behind those that do.
+	queries, own []Query
+	items        []item
 	// whole is all the time that an unanswered question has.
 	whole time.Duration
 	began time.Time
@@ -46,13 +44,6 @@ type asking struct {
 	// careful are the questions to be asked with care, workers how many do so.
 	careful queue[task]
 	workers int
-	// silent counts the questions in a row that got no answer. While probing it is being found out whether the source lives at
-	// all; dead says that it does not.
-	silent        int
-	probing, dead bool
-
-	// proving is held by whoever finds out.
-	proving sync.Mutex
 }
 
 // item is what has become of one query. The leg that it is at works on it; a leg that it was at before may end it by a late
@@ -78,23 +69,27 @@ type task struct {
 
 // ask asks the source all its questions and returns when all are emitted.
 func (a *asking) ask() {
-	a.open.Store(int32(len(a.queries)))
+	a.open.Store(int32(len(a.own)))
 	if a.source.Transport != UDP {
-		for _, q := range a.queries {
+		for _, q := range a.own {
 			a.later(q, start{transport: a.source.Transport})
 		}
 		a.work.Wait()
 		return
 	}
-	plain := a.queries[:0]
-	for _, q := range a.queries {
+	var fresh []Query
+	a.queries = a.own[:0]
+	for _, q := range a.own {
 		if q.Fresh {
-			a.later(q, start{transport: TCP, address: int(a.lane.turn.Add(1)) % len(a.source.Addrs)})
+			fresh = append(fresh, q)
 		} else {
-			plain = append(plain, q)
+			a.queries = append(a.queries, q)
 		}
 	}
-	a.queries = plain
+	copy(a.own[len(a.queries):], fresh)
+	for _, q := range fresh {
+		a.later(q, start{transport: TCP, address: int(a.lane.turn.Add(1)) % len(a.source.Addrs)})
+	}
 	if len(a.queries) > 0 {
 		a.mu.Lock()
 		a.walk(a.lane.preferred(), true)
@@ -136,9 +131,11 @@ func (a *asking) askCarefully() {
 		}
 		t := a.careful.pop()
 		a.mu.Unlock()
-		o := Observation{Outcome: Timeout, Detail: notAsked}
-		if a.alive() {
+		var o Observation
+		if a.client.admitted(a.ctx, a.lane, a.own) {
 			o = a.client.askOne(a.ctx, a.lane, t.query, t.start)
+		} else {
+			o = a.lane.withheld()
 		}
 		a.finish(t.query, o)
 	}
@@ -150,74 +147,43 @@ func (a *asking) finish(q Query, o Observation) {
 	if o.At.IsZero() {
 		o.At = time.Now()
 	}
-	if o.Detail != notAsked {
-		a.heard(!o.Same && (o.Outcome == Timeout || o.Outcome == Network))
-	}
+	a.heard(&q, &o)
 	a.emit(o)
 	a.open.Add(-1)
 }
 
-// heard takes in whether a question was left unanswered.
-func (a *asking) heard(silent bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if silent {
-		a.silent++
-	} else {
-		a.silent = 0
+// heard takes in whether a question was answered.
+func (a *asking) heard(q *Query, o *Observation) {
+	switch l := a.lane; {
+	case o.Withheld:
+	case o.Same:
+		l.answeredTo(q.Question)
+	case o.Outcome.life() == mute:
+		l.breaker.unanswered()
+	case o.Outcome == Refused && a.source.Role == Recursive:
+		l.breaker.refuses(time.Now())
+	case o.Outcome.life() != unsure:
+		l.answeredTo(q.Question)
 	}
-}
-
-// alive says whether the source is worth being asked. A resolver that has been silent is asked for the root's servers, which
-// every resolver knows: it may be slow only for zones whose own servers are dead, and those of one domain must not blind
-// it for the others. One asks for all.
-func (a *asking) alive() bool {
-	a.proving.Lock()
-	defer a.proving.Unlock()
-	a.mu.Lock()
-	silent, dead := a.silent >= downAfter, a.dead
-	a.mu.Unlock()
-	if dead || !silent {
-		return !dead
-	}
-	lives := false
-	if a.source.Role == Recursive {
-		root := Query{Source: a.source, Question: Question{Name: rrset.Root, Type: rrset.NS}}
-		o := a.client.askOne(a.ctx, a.lane, root, start{transport: a.source.Transport})
-		lives = o.Outcome != Timeout && o.Outcome != Network
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.dead = !lives; lives {
-		a.silent = 0
-	}
-	return lives
 }
 
 // begin gives a leg up to n questions that nobody has begun: from one number to before another. None are given while
 // it is found out whether the source lives at all. With out they shall not be asked.
-func (a *asking) begin(n int) (from, to int, out bool) {
+func (a *asking) begin(now time.Time, n int) (from, to int, out bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	from = a.next
-	switch {
-	case a.dead:
-		a.next = len(a.queries)
-		return from, a.next, from < a.next
-	case a.probing || from == len(a.queries):
-		return from, from, false
-	case a.silent >= downAfter:
-		a.probing = true
-		a.work.Go(func() {
-			a.alive()
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.probing = false
-		})
+	if from = a.next; from == len(a.queries) {
 		return from, from, false
 	}
-	a.next = min(len(a.queries), from+n)
-	return from, a.next, false
+	switch a.client.permit(a.lane, now, a.own) {
+	case awaiting, sounding:
+		return from, from, false
+	case denied:
+		a.next, out = len(a.queries), true
+	case granted:
+		a.next = min(len(a.queries), from+n)
+	}
+	return from, a.next, out
 }
 
 // move has a question asked at another address. It must not be at a leg any more.

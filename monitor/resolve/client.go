@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,11 @@ type Options struct {
 	// Window is the most questions in flight to a source that names none; 0 means 200. It begins small and grows while answers
 	// come.
 	Window int
+	// Rest is for how long a source that answers nothing is left alone before it is tried again; 0 means 30 s. A resolver that goes
+	// on to be silent while others are not is left alone longer each time, at most thirty times as long.
+	Rest time.Duration
+	// Log is told of resolvers that fall silent and those that are back; nil discards it.
+	Log *slog.Logger
 }
 
 const (
@@ -40,6 +46,12 @@ type Client struct {
 	mu     sync.Mutex
 	lanes  map[string]*lane
 	pacers map[Operator]*pacer
+	closed bool
+
+	// ctx is that of soundings, which belong to no batch. It ends with the client.
+	ctx       context.Context //nolint:containedctx // as above
+	stop      context.CancelFunc
+	soundings sync.WaitGroup
 
 	// longest hold UDP replies of any size until they are parsed; few and many are the buffers of legs, batches the
 	// room of batches.
@@ -63,8 +75,15 @@ func NewClient(o Options) *Client {
 	if o.Window <= 0 {
 		o.Window = defaultWindow
 	}
+	if o.Rest <= 0 {
+		o.Rest = firstRest
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
 	return &Client{
-		o: o, seed: maphash.MakeSeed(), lanes: map[string]*lane{}, pacers: map[Operator]*pacer{},
+		o: o, ctx: ctx, stop: stop, seed: maphash.MakeSeed(), lanes: map[string]*lane{}, pacers: map[Operator]*pacer{},
 		longest: sync.Pool{New: func() any { b := make([]byte, 65535); return &b }},
 		few:     sync.Pool{New: func() any { return newBuffers(smallBatch) }},
 		many:    sync.Pool{New: func() any { return newBuffers(batch) }},
@@ -76,8 +95,10 @@ func NewClient(o Options) *Client {
 func (c *Client) Close() {
 	c.mu.Lock()
 	lanes := c.lanes
-	c.lanes = map[string]*lane{}
+	c.lanes, c.closed = map[string]*lane{}, true
 	c.mu.Unlock()
+	c.stop()
+	c.soundings.Wait()
 	for _, l := range lanes {
 		l.close()
 	}
@@ -175,7 +196,8 @@ func (r *room) bySource(queries []Query) []share {
 	return out
 }
 
-// askSource asks one source all its questions. A source that answers nothing for a while is not asked the rest.
+// askSource asks one source all its questions. One that answers nothing is not asked the rest, nor those of later batches until
+// it has rested.
 func (c *Client) askSource(ctx context.Context, own share, emit func(Observation)) {
 	queries := own.queries
 	s := queries[0].Source
@@ -187,7 +209,7 @@ func (c *Client) askSource(ctx context.Context, own share, emit func(Observation
 		return
 	}
 	a := &asking{
-		client: c, lane: l, source: s, ctx: ctx, emit: emit, queries: queries, items: own.items, whole: 2 * c.timeout(s), began: time.Now(),
+		client: c, lane: l, source: s, ctx: ctx, emit: emit, own: queries, items: own.items, whole: 2 * c.timeout(s), began: time.Now(),
 		moved: make([][]int32, len(s.Addrs)), walking: make([]bool, len(s.Addrs)),
 	}
 	a.ask()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -527,30 +528,200 @@ func TestF2ASlowSourceDoesNotHoldUpTheOthers(t *testing.T) {
 	}
 }
 
-func TestADeadSourceIsGivenUpAndAskedAgainNextTime(t *testing.T) {
-	var alive atomic.Bool
-	var asked atomic.Int32
-	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
-		asked.Add(1)
+// mortal is a server that answers only while it is alive.
+func mortal(t *testing.T) (s *script, alive *atomic.Bool) {
+	alive = &atomic.Bool{}
+	return serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
 		if alive.Load() {
-			reply(pack(t, answerTo(t, q, good)))
+			reply(pack(t, answerTo(t, q, q.Question[0].Name+` 300 IN TXT "v=spf1 -all"`)))
+		}
+	}}), alive
+}
+
+// TestADeadSourceIsGivenUpAndLeftAlone: what one batch has found out holds for those that come later.
+func TestADeadSourceIsGivenUpAndLeftAlone(t *testing.T) {
+	for _, role := range []Role{Recursive, Authoritative} {
+		s, _ := mortal(t)
+		c := quickClient(t)
+		queries := many(s.source(role), 500)
+		c.Ask(context.Background(), queries, func(o Observation) {
+			if o.Outcome != Timeout || o.Withheld != (o.Tries == 0) || o.Withheld != (o.Detail == notAsked) {
+				t.Errorf("%s after %d tries, withheld %v (%s)", o.Outcome, o.Tries, o.Withheld, o.Detail)
+			}
+		})
+		if n := s.asked.Load(); n > 2*(downAfter+2*defaultWindow) {
+			t.Errorf("a dead source was sent %d messages for 500 questions", n)
+		}
+		before := s.asked.Load()
+		queries[7].Fresh = true
+		for _, o := range askAll(t, c, queries) {
+			if o.Outcome != Timeout || !o.Withheld || o.Tries != 0 {
+				t.Fatalf("%s after %d tries (%s)", o.Outcome, o.Tries, o.Detail)
+			}
+		}
+		if n := s.asked.Load() - before; n > 0 {
+			t.Errorf("a source that was dead a moment ago was sent %d messages", n)
+		}
+		silent := c.Silent()
+		if role == Authoritative && len(silent) > 0 || role == Recursive && (len(silent) != 1 || silent[0].Source.ID != s.source(role).ID || silent[0].Outcome != Timeout) {
+			t.Errorf("said to be silent: %v", silent)
+		}
+	}
+}
+
+// TestADeadSourceIsTriedOnceItHasRested: by a message or two, and if it answers it is asked everything.
+func TestADeadSourceIsTriedOnceItHasRested(t *testing.T) {
+	for _, role := range []Role{Recursive, Authoritative} {
+		s, alive := mortal(t)
+		var told strings.Builder
+		c := NewClient(Options{
+			Timeout: 150 * time.Millisecond, Rate: 1e6, Rest: time.Nanosecond, Log: slog.New(slog.NewTextHandler(&told, nil)),
+		})
+		defer c.Close()
+		queries := many(s.source(role), 100)
+		askAll(t, c, queries)
+		before := s.asked.Load()
+		for _, o := range askAll(t, c, queries) {
+			if o.Outcome != Timeout || !o.Withheld {
+				t.Fatalf("%s (%s)", o.Outcome, o.Detail)
+			}
+		}
+		if n := s.asked.Load() - before; n > 4*(mostSamples+2) { // the last try of the batch before may still be out
+			t.Errorf("it was tried with %d messages", n)
+		}
+		alive.Store(true)
+		heard := func() bool { // a busy machine may take longer for an answer than is waited for
+			for _, o := range askAll(t, c, queries) {
+				if o.Withheld || o.Outcome == Timeout {
+					return false
+				}
+			}
+			return true
+		}
+		for !heard() {
+			if t.Context().Err() != nil {
+				return
+			}
+		}
+		if silent := c.Silent(); len(silent) > 0 {
+			t.Errorf("it answers, and is said to be silent: %v", silent)
+		}
+		c.Close()
+		said := told.String()
+		if both := strings.Contains(said, "level=WARN") && strings.Contains(said, "answers again"); both != (role == Recursive) {
+			t.Errorf("told of role %d was %q", role, said)
+		}
+	}
+}
+
+// TestBatchesFindOutTogetherThatASourceIsDead: those that are asked at the same time do not each wait for it.
+func TestBatchesFindOutTogetherThatASourceIsDead(t *testing.T) {
+	s, _ := mortal(t)
+	c := quickClient(t)
+	var batches sync.WaitGroup
+	var sent atomic.Int32
+	for range 8 {
+		batches.Go(func() {
+			c.Ask(context.Background(), many(s.source(Recursive), 300), func(o Observation) {
+				if o.Outcome != Timeout {
+					t.Errorf("%s (%s)", o.Outcome, o.Detail)
+				}
+				if !o.Withheld {
+					sent.Add(1)
+				}
+			})
+		})
+	}
+	batches.Wait()
+	if n := sent.Load(); n > 8*mostWaiting*firstWindow {
+		t.Errorf("%d of 2400 questions went out", n)
+	}
+}
+
+// TestAServerThatIsSilentAboutOneZoneIsAskedAboutOthers: it is tried with questions about several.
+func TestAServerThatIsSilentAboutOneZoneIsAskedAboutOthers(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		if name := q.Question[0].Name; !strings.Contains(name, "gone") {
+			reply(pack(t, authority(answerTo(t, q, name+` 300 IN TXT "v=spf1 -all"`))))
 		}
 	}})
-	c := quickClient(t)
-	queries := slices.Repeat([]Query{{Source: s.source(Recursive), Question: shopTXT}}, 500)
-	c.Ask(context.Background(), queries, func(o Observation) {
-		if o.Outcome != Timeout {
-			t.Errorf("%s", o.Outcome)
+	src := s.source(Authoritative)
+	c := NewClient(Options{Timeout: 300 * time.Millisecond, Rate: 1e6})
+	defer c.Close()
+	const gone = 2 * downAfter
+	all := many(src, 2*gone)
+	for i := range all {
+		zone := "gone"
+		if i >= gone {
+			zone = "live"
 		}
-	})
-	if n := asked.Load(); n > 2*(downAfter+2*defaultWindow) {
-		t.Errorf("a dead source was sent %d messages for 500 questions", n)
+		all[i].Question.Name = rrset.Name(fmt.Sprintf("d%d.%s.test", i, zone))
 	}
-	alive.Store(true)
-	slow := *queries[0].Source
-	slow.Timeout = 10 * time.Second
-	if o := ask(t, c, Query{Source: &slow, Question: shopTXT}); o.Outcome != Answered {
-		t.Errorf("back again, but %s (%s)", o.Outcome, o.Detail)
+	for _, batch := range [][]Query{all, all[:gone], all} {
+		for _, o := range askAll(t, c, batch) {
+			if want := strings.Contains(string(o.Question.Name), "live"); want != (o.Outcome == Answered) || o.Withheld {
+				t.Errorf("%s: %s (%s)", o.Question, o.Outcome, o.Detail)
+			}
+		}
+	}
+}
+
+// TestF4AResolverThatRefusesEverythingIsLeftAlone, and questions to it end as refused.
+func TestF4AResolverThatRefusesEverythingIsLeftAlone(t *testing.T) {
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		m := answerTo(t, q)
+		m.Rcode = dns.RcodeRefused
+		reply(pack(t, m))
+	}})
+	c := NewClient(Options{Timeout: 10 * time.Second, Rate: 200})
+	defer c.Close()
+	withheld := 0
+	for _, o := range askAll(t, c, many(s.source(Recursive), 1000)) {
+		if o.Outcome != Refused {
+			t.Errorf("%s (%s)", o.Outcome, o.Detail)
+		}
+		if o.Withheld {
+			withheld++
+		}
+	}
+	if withheld < 500 {
+		t.Errorf("%d of 1000 questions were spared a resolver that refuses them all", withheld)
+	}
+	if silent := c.Silent(); len(silent) != 1 || silent[0].Outcome != Refused {
+		t.Errorf("said to be silent: %v", silent)
+	}
+}
+
+// TestF60WhereAllAreSilentNobodyIsLeftAloneForLong: it is our own network then, and once it is back all are to be heard.
+func TestF60WhereAllAreSilentNobodyIsLeftAloneForLong(t *testing.T) {
+	c := quickClient(t)
+	laneOf := func(id string, role Role) *lane {
+		l, err := c.lane(&Source{ID: id, Role: role, Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	lanes := []*lane{laneOf("a", Recursive), laneOf("b", Recursive), laneOf("c", Recursive), laneOf("d", Recursive)}
+	short, now := firstRest/shortestRest, time.Now()
+	for i, want := range [][2]time.Duration{{firstRest, longestRest * firstRest}, {short, short}, {short, short}, {short, short}} {
+		first, most := c.rests(lanes[i])
+		if first != want[0] || most != want[1] {
+			t.Errorf("with %d of 4 resolvers silent they rest for %s to %s, want %s", i+1, first, most, want)
+		}
+		for range downAfter {
+			lanes[i].breaker.unanswered()
+		}
+		lanes[i].breaker.ask(now, 0)
+		lanes[i].sounded(mute, first, most)
+	}
+	for i, l := range lanes {
+		if rests := l.breaker.until.Sub(now); rests > 2*short {
+			t.Errorf("resolver %d rests for %s more", i, rests)
+		}
+	}
+	if first, most := c.rests(laneOf("ns", Authoritative)); first != firstRest || most != firstRest {
+		t.Errorf("a zone's server rests for %s to %s", first, most)
 	}
 }
 

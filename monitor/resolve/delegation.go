@@ -365,17 +365,26 @@ func (c *Client) raw(ctx context.Context, s *Source, q Question) *dns.Msg {
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
-	defer cancel()
-	if l.pacer.wait(ctx) != nil {
+	query := Query{Source: s, Question: q}
+	if !c.admitted(ctx, l, []Query{query}) {
 		return nil
 	}
-	m := newQuery(Query{Source: s, Question: q}, true)
+	inTime, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	if l.pacer.wait(inTime) != nil {
+		return nil
+	}
+	m := newQuery(query, true)
 	o := Observation{Source: s, Question: q, Server: s.Addrs[0], Transport: UDP}
-	reply, err := c.exchange(ctx, l, &o, m, time.Now())
+	reply, err := c.exchange(inTime, l, &o, m, time.Now())
+	if err == nil {
+		l.answeredTo(q)
+	} else if outcome, _ := classify(err, o.Mismatches); outcome.life() == mute && ctx.Err() == nil {
+		l.breaker.unanswered()
+	}
 	if err == nil && reply.Truncated {
 		o.Transport = TCP
-		reply, err = c.exchange(ctx, l, &o, m, time.Now())
+		reply, err = c.exchange(inTime, l, &o, m, time.Now())
 	}
 	if err != nil || reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
 		return nil

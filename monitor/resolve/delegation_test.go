@@ -2,6 +2,7 @@ package resolve_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -63,6 +64,27 @@ func TestZonesAreFoundFromTheirDelegation(t *testing.T) {
 		if s.Role != resolve.Authoritative {
 			t.Errorf("%s has role %d", s.ID, s.Role)
 		}
+	}
+}
+
+// TestADeadServerHoldsUpFewSearches: once it has left some unanswered, the others of its zone are asked at once.
+func TestADeadServerHoldsUpFewSearches(t *testing.T) {
+	lab, _, d := delegated(t, resolve.DelegationOptions{AllowPrivate: true})
+	find(d, "shop.example") // its servers are known
+	lab.Authorities()[1].Cut(true)
+	lab.ForgetQueries()
+	var names []rrset.Name
+	for i := range 300 {
+		names = append(names, rrset.Name(fmt.Sprintf("d%d.shop.example", i)))
+	}
+	for name, z := range d.Find(context.Background(), names) {
+		if z.Apex != "shop.example" || z.Unsure {
+			t.Errorf("%s lives in %s, unsure %v", name, z.Apex, z.Unsure)
+		}
+	}
+	dead := lab.Queries(func(q dnslab.Query) bool { return q.Server == "ns2.lab" })
+	if len(dead) == 0 || len(dead) > 100 {
+		t.Errorf("the dead server was asked %d times for 300 names", len(dead))
 	}
 }
 

@@ -19,6 +19,9 @@
 // Questions over UDP share sockets, windows and a rate that follows what an operator answers. An answer has a [Print]: whoever
 // gives it back with the next question is told, without the reply being parsed, that the same was said again.
 //
+// A source that answers nothing is found out once for all who ask it. Its questions then end as timeouts at once
+// ([Observation.Withheld]), but for one now and then that finds out whether it is back ([Options.Rest], [Client.Silent]).
+//
 // [Delegations] finds the zone that a name lives in and the servers that it is delegated
 // to, without asking any resolver for a name that may not exist yet.
 //

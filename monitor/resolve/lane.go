@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -32,6 +33,10 @@ type lane struct {
 	tls    *tls.Config
 	// turn goes round the source's addresses; prefer is the one that is asked first.
 	turn, prefer atomic.Uint32
+	// breaker is what is known of whether the source answers at all, known a question that it has answered; nil if there is none.
+	breaker breaker
+	known   atomic.Pointer[Question]
+	log     *slog.Logger
 	// plain is until when EDNS is left out, used when the lane was asked for last, as Unix nanoseconds.
 	plain, used atomic.Int64
 
@@ -73,7 +78,7 @@ func (c *Client) forget() {
 }
 
 func (c *Client) newLane(s *Source) (*lane, error) {
-	l := &lane{source: s, window: s.Window, streams: map[netip.AddrPort]*stream{}, doors: map[netip.AddrPort]*sync.Mutex{}}
+	l := &lane{source: s, log: c.o.Log, window: s.Window, streams: map[netip.AddrPort]*stream{}, doors: map[netip.AddrPort]*sync.Mutex{}}
 	if l.window <= 0 {
 		l.window = c.o.Window
 	}

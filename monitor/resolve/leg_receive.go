@@ -61,12 +61,19 @@ func (l *leg) take(p *port, message []byte, cut bool, now time.Time) {
 		return
 	}
 	it := &l.items[number]
-	if it.settled.Load() != 0 {
+	settled := it.settled.Load() != 0
+	if settled && !l.lane.breaker.open() {
 		return // a second reply, or a late one
 	}
 	q := &l.queries[number]
 	l.question, _ = appendQuery(l.question[:0], 0, q.Question, false, false)
-	if !answers(message, l.question) {
+	switch speaks := answers(message, l.question); {
+	case settled:
+		if speaks && (l.source.Role != Recursive || !refusal(message)) {
+			l.lane.alive()
+		}
+		return
+	case !speaks:
 		l.wrong(number, it, message, now)
 		return
 	}

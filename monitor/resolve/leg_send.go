@@ -13,9 +13,14 @@ func (l *leg) fill(now time.Time) time.Duration {
 		l.retry.push(number)
 	}
 	window := int(l.tempo.window)
+	if l.lane.breaker.open() {
+		l.drop(now)
+		l.takeUp(now, window)
+		return 0
+	}
 	room := min(window-l.inflight, mostWaiting*window-l.awaited)
 	for room > 0 {
-		if l.first && l.retry.len() < room {
+		if l.retry.len() < room {
 			l.takeUp(now, room-l.retry.len())
 		}
 		if l.retry.len() == 0 {
@@ -33,18 +38,34 @@ func (l *leg) fill(now time.Time) time.Duration {
 	return 0
 }
 
-// takeUp puts up to n questions that nobody has begun among those to be sent.
+// takeUp puts up to n questions that nobody has begun among those to be sent, if the leg takes such.
 func (l *leg) takeUp(now time.Time, n int) {
-	from, to, out := l.begin(n)
+	if !l.first {
+		return
+	}
+	from, to, out := l.begin(now, n)
 	for number := from; number < to; number++ {
 		it := &l.items[number]
 		it.at.Store(int32(l.address))
 		it.sent.Store(l.since(now))
 		if out {
-			l.settle(int32(number), it, Observation{Outcome: Timeout, Detail: notAsked}, now)
+			l.settle(int32(number), it, l.lane.withheld(), now)
 			continue
 		}
 		l.retry.push(int32(number))
+	}
+}
+
+// drop ends what was to be sent, because the source turned out to be dead. What had been sent before has got no answer.
+func (l *leg) drop(now time.Time) {
+	for range l.retry.len() {
+		number := l.retry.pop()
+		it := &l.items[number]
+		o := Observation{Outcome: Timeout}
+		if it.tries.Load() == 0 {
+			o = l.lane.withheld()
+		}
+		l.settle(number, it, o, now)
 	}
 }
 

@@ -151,6 +151,9 @@ type Observation struct {
 	Tries   int
 	// Mismatches counts replies that were thrown away because of ID or question.
 	Mismatches int
+	// Withheld says that the question did not go out, since the source had answered nothing, or refused everything, for a while: Outcome is
+	// what is expected of it.
+	Withheld bool
 	// Detail says more about a failure, in plain words, safe to show.
 	Detail string
 }

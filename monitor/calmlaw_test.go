@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -24,7 +25,9 @@ type twoWays struct {
 	engine  *Engine
 	subject Subject
 	state   RecordState
-	calm    int
+	// dead are the operators whose resolvers answer nothing, and what the canaries say of that.
+	dead           map[resolve.Operator]string
+	calm, calmDead int
 }
 
 func newTwoWays(rt *rapid.T, t *testing.T) *twoWays {
@@ -40,6 +43,7 @@ func newTwoWays(rt *rapid.T, t *testing.T) *twoWays {
 	x := &twoWays{
 		rt: rt, world: w, subject: s, engine: &Engine{states: newStateTable(States{})},
 		inquiry: &Inquiry{Asker: asktest.New(w), Authorities: w, Rules: judge.DefaultRules(), desks: &desks{}},
+		dead:    map[resolve.Operator]string{},
 		state:   RecordState{ID: s.ID(), Name: s.Record.Name, Expectation: s.Record.Expectation, Baseline: s.Baseline, OldTTL: 300},
 	}
 	x.state.Phase, x.state.Verdict = judge.Verified, judge.Holding
@@ -49,13 +53,17 @@ func newTwoWays(rt *rapid.T, t *testing.T) *twoWays {
 // change has something happen to the world, or nothing. It gives the operators that have no vote.
 func (x *twoWays) change(t *testing.T) map[resolve.Operator]string {
 	rt, w := x.rt, x.world
-	source := rapid.SampledFrom(append(x.subject.Resolvers, servers...)).Draw(rt, "source").ID
+	who := rapid.SampledFrom(append(x.subject.Resolvers, servers...)).Draw(rt, "source")
+	source := who.ID
 	q := x.subject.question()
-	switch rapid.IntRange(0, 9).Draw(rt, "what happens") {
+	switch rapid.IntRange(0, 11).Draw(rt, "what happens") {
 	case 0:
+		delete(w.withheld, source)
 		w.broken[source] = rapid.SampledFrom([]resolve.Outcome{resolve.Timeout, resolve.ServFail, resolve.Refused, resolve.Lame}).Draw(rt, "failure")
 	case 1:
 		clear(w.broken)
+		clear(w.withheld)
+		clear(x.dead)
 	case 2:
 		text := rapid.SampledFrom([]string{"v=spf1 +all", "v=spf1 -ALL", "v=spf1 ~all", ""}).Draw(rt, "text")
 		set := rrset.Set{Type: rrset.TXT}
@@ -73,9 +81,19 @@ func (x *twoWays) change(t *testing.T) map[resolve.Operator]string {
 	case 5:
 		w.ttl = rapid.SampledFrom([]uint32{30, 299, 300}).Draw(rt, "ttl")
 	case 6:
-		return map[resolve.Operator]string{rapid.SampledFrom(x.subject.Resolvers).Draw(rt, "tainted").Operator: "it got a canary wrong"}
+		tainted := maps.Clone(x.dead)
+		tainted[rapid.SampledFrom(x.subject.Resolvers).Draw(rt, "tainted").Operator] = "it got a canary wrong"
+		return tainted
+	case 7: // it dies, or, if it is dead, is not asked any more
+		_, dead := w.broken[source]
+		if w.broken[source] = resolve.Timeout; dead {
+			w.withheld[source] = "not asked: it answered none of the questions before"
+		}
+		if who.Role == resolve.Recursive {
+			x.dead[who.Operator] = "canary canary.test TXT failed: timeout"
+		}
 	}
-	return nil
+	return x.dead
 }
 
 // look asks once in each way and holds the results against each other.
@@ -99,7 +117,9 @@ func (x *twoWays) look(tainted map[resolve.Operator]string) {
 	j.evidence, j.heardAt, j.rounds = slow[0], time.Now(), 1
 	news := x.engine.newIntervals(j)
 	if quick[0].Calm {
-		x.calm++
+		if x.calm++; len(x.dead) > 0 {
+			x.calmDead++
+		}
 		next, moves, again := judge.Step(x.state.State, slow[0].Decision, time.Now(), x.inquiry.Rules)
 		if next != x.state.State || len(moves) > 0 || again.Wanted || len(news) > 0 || !passed {
 			rt.Fatalf("calm, but in full it is not: moves %v, again %v, news %v, told %v", moves, again, news, passed)
@@ -131,17 +151,17 @@ func timelessVotes(votes []SourceVote) []SourceVote {
 // full, neither move nor be asked again nor give history anything; and what is remembered judges all others as the
 // answers themselves do.
 func TestLawWhatIsCalmWouldBeSoInFull(t *testing.T) {
-	calm, looks := 0, 0
+	calm, dead, looks := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		x := newTwoWays(rt, t)
 		for range rapid.IntRange(2, 15).Draw(rt, "looks") {
 			x.look(x.change(t))
 			looks++
 		}
-		calm += x.calm
+		calm, dead = calm+x.calm, dead+x.calmDead
 	})
-	if calm*10 < looks {
-		t.Errorf("%d of %d looks were calm: this shows little", calm, looks)
+	if calm*10 < looks || dead*100 < looks {
+		t.Errorf("%d of %d looks were calm, %d of them with a dead resolver: this shows little", calm, looks, dead)
 	}
 }
 

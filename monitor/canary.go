@@ -12,7 +12,8 @@ import (
 
 // tasting is what the canaries showed in one sweep.
 type tasting struct {
-	// tainted operators have no vote, and why.
+	// tainted operators have no vote, and why: of several complaints the gravest, which is one about an answer rather than that
+	// there is none, and then the first of the canaries'.
 	tainted map[resolve.Operator]string
 	// distrusted says why the sweep as a whole cannot be relied on; empty if it can.
 	distrusted string
@@ -21,11 +22,13 @@ type tasting struct {
 
 // taste asks every resolver the canary questions. When so few pass that no
 // quorum is left, it asks again at once and once more after the confirmation wait: a
-// short hiccup of our own network is not worth waking anybody.
-func (q *Inquiry) taste(ctx context.Context, sources []*resolve.Source, canaries []Canary) tasting {
+// short hiccup of our own network is not worth waking anybody. Of a sweep's stages those that are not tasting yet when one has waited in
+// vain do not wait: it was no short hiccup.
+func (q *Inquiry) taste(ctx context.Context, sources []*resolve.Source, canaries []Canary, b *beside) tasting {
 	var t tasting
+	vain := b.waitedInVain()
 	for try := range 3 {
-		if try == 2 && !sleep(ctx, q.Rules.ConfirmWait) {
+		if try == 2 && (vain || !sleep(ctx, q.Rules.ConfirmWait)) {
 			return t
 		}
 		count := t.count
@@ -35,20 +38,21 @@ func (q *Inquiry) taste(ctx context.Context, sources []*resolve.Source, canaries
 			return t
 		}
 	}
+	b.waitInVain()
 	return t
 }
 
 func (q *Inquiry) tasteOnce(ctx context.Context, sources []*resolve.Source, canaries []Canary, fresh bool) tasting {
 	t := tasting{tainted: map[resolve.Operator]string{}}
 	operators := map[resolve.Operator]bool{}
-	want := map[resolve.Question]Canary{}
+	place := map[resolve.Question]int{}
 	var queries []resolve.Query
-	for _, c := range canaries {
+	for i, c := range canaries {
 		question := c.Question
 		if c.Random {
 			question.Name = question.Name.Child(strings.ToLower("md-" + rand.Text()[:12]))
 		}
-		want[question] = c
+		place[question] = i
 		for _, s := range sources {
 			queries = append(queries, resolve.Query{Source: s, Question: question, Fresh: fresh})
 		}
@@ -57,15 +61,20 @@ func (q *Inquiry) tasteOnce(ctx context.Context, sources []*resolve.Source, cana
 		operators[s.Operator] = true
 	}
 	t.count.Sent = len(queries)
+	gravest := map[resolve.Operator]int{}
 	q.Asker.Ask(ctx, queries, func(o resolve.Observation) {
 		if q.Observed != nil {
 			q.Observed(o)
 		}
-		if why := want[o.Question].complaint(o); why != "" {
-			t.tainted[o.Source.Operator] = why
-		}
+		t.count.came(&o)
+		op, at := o.Source.Operator, place[o.Question]
+		why := canaries[at].complaint(o)
 		if !o.Outcome.Evidence() {
 			t.count.Failed++
+			at += len(canaries)
+		}
+		if had, complained := gravest[op]; why != "" && (!complained || at < had || at == had && why < t.tainted[op]) {
+			gravest[op], t.tainted[op] = at, why
 		}
 	})
 	passed := len(operators) - len(t.tainted)
@@ -76,15 +85,20 @@ func (q *Inquiry) tasteOnce(ctx context.Context, sources []*resolve.Source, cana
 	return t
 }
 
-// complaint says what is wrong with a canary's answer; empty if nothing is.
+// complaint says what is wrong with a canary's answer; empty if nothing is. It is the same in each sweep, so that a resolver that is
+// dead for long says nothing new each time.
 func (c Canary) complaint(o resolve.Observation) string {
+	asked := c.Question.String()
+	if c.Random {
+		asked = "md-*." + asked
+	}
 	switch {
 	case !o.Outcome.Evidence():
-		return fmt.Sprintf("canary %s failed: %s", o.Question, o.Outcome)
+		return fmt.Sprintf("canary %s failed: %s", asked, o.Outcome)
 	case c.Want == resolve.NXDomain && o.Outcome == resolve.Answered:
-		return fmt.Sprintf("answers %s, which does not exist", o.Question)
+		return fmt.Sprintf("answers %s, which does not exist", asked)
 	case c.Want == resolve.Answered && o.Outcome.Absent():
-		return fmt.Sprintf("denies %s, which exists (%s)", o.Question, o.Outcome)
+		return fmt.Sprintf("denies %s, which exists (%s)", asked, o.Outcome)
 	}
 	return ""
 }

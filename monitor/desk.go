@@ -153,6 +153,7 @@ func (d *desk) ask(ctx context.Context) {
 	}
 	d.count.Sent += len(d.queries)
 	d.inquiry.Asker.Ask(ctx, d.queries, func(o resolve.Observation) {
+		d.count.came(&o)
 		a := &d.answers[o.Ref]
 		a.state, a.at, a.ttl, a.latency, a.print = answered, o.At.UnixNano(), o.TTL, o.Latency, o.Print
 		if o.Same {

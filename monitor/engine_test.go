@@ -37,7 +37,9 @@ type world struct {
 	caches map[string]map[resolve.Question]rrset.Set
 	// broken sources give that outcome to everything.
 	broken map[string]resolve.Outcome
-	asked  map[string]int
+	// withheld are the broken sources that are not asked, by what is said of it.
+	withheld map[string]string
+	asked    map[string]int
 	// failing names give the failure, whoever is asked.
 	failing []rrset.Name
 	failure resolve.Outcome
@@ -61,7 +63,7 @@ func newWorld() *world {
 	return &world{
 		zone: map[resolve.Question]rrset.Set{}, caches: map[string]map[resolve.Question]rrset.Set{},
 		broken: map[string]resolve.Outcome{}, asked: map[string]int{}, ttl: 300,
-		undelegated: map[rrset.Name]bool{}, chains: map[rrset.Name][]rrset.Name{},
+		undelegated: map[rrset.Name]bool{}, chains: map[rrset.Name][]rrset.Name{}, withheld: map[string]string{},
 	}
 }
 
@@ -79,6 +81,9 @@ func (w *world) answer(q resolve.Query) resolve.Observation {
 	spared := w.bogus && q.Question.Name == "canary.test"
 	if outcome, ok := w.broken[q.Source.ID]; ok && !spared {
 		o.Outcome, o.Bogus = outcome, w.bogus
+		if o.Detail, o.Withheld = w.withheld[q.Source.ID]; o.Withheld {
+			o.Tries = 0
+		}
 		return o
 	}
 	if slices.ContainsFunc(w.failing, q.Question.Name.IsAtOrBelow) {

@@ -15,6 +15,7 @@ import (
 func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	sw.summary.Duration = time.Since(sw.summary.Started)
 	sw.summary.Questions, sw.summary.Shared, sw.summary.Spared, sw.summary.Failures = sw.count.Sent, sw.count.Shared, sw.count.Spared, sw.count.Failed
+	sw.summary.Withheld = sw.count.Withheld
 	e.commits.Lock()
 	batch := e.batch(sw)
 	if !batch.empty() {

@@ -466,14 +466,24 @@ func (e Evidence) Mended() time.Time {
 // Count is a round in numbers.
 type Count struct {
 	// Sent questions went out; Shared ones were saved because another record asked
-	// the same, Spared ones because the last answer stands; Failed ones ended without evidence.
-	Sent, Shared, Spared, Failed int
+	// the same, Spared ones because the last answer stands, Withheld ones because the source answers nothing; Failed ones ended
+	// without evidence, those that were withheld among them.
+	Sent, Shared, Spared, Withheld, Failed int
+}
+
+// came takes in what came of a question that counts as sent.
+func (c *Count) came(o *resolve.Observation) {
+	if o.Withheld {
+		c.Sent--
+		c.Withheld++
+	}
 }
 
 func (c *Count) add(o Count) {
 	c.Sent += o.Sent
 	c.Shared += o.Shared
 	c.Spared += o.Spared
+	c.Withheld += o.Withheld
 	c.Failed += o.Failed
 }
 

@@ -148,7 +148,7 @@ type Heart interface {
 // Meter is told what happens, for metrics. Its methods are called from several
 // goroutines and must be quick.
 type Meter interface {
-	// Observed is called for every question asked.
+	// Observed is called for every question, also one that did not go out (resolve.Observation.Withheld).
 	Observed(o resolve.Observation)
 	// Swept is called for every sweep, Committed for every transaction, Notified for
 	// every hand-over to the notifier.

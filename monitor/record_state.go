@@ -269,11 +269,12 @@ type SweepSummary struct {
 	Domains  int           `json:"domains"`
 	Records  int           `json:"records"`
 	// Questions were sent; Shared were saved because another record asked the same, Spared because a resolver could only
-	// have answered from its cache what is known.
+	// have answered from its cache what is known, Withheld because the source had answered nothing for a while.
 	Questions int `json:"questions"`
 	Shared    int `json:"shared"`
 	Spared    int `json:"spared,omitempty"`
-	// Failures is how many questions ended without evidence.
+	Withheld  int `json:"withheld,omitempty"`
+	// Failures is how many questions ended without evidence, those that were withheld among them.
 	Failures int `json:"failures"`
 	// Blind records had too little evidence; Transitions happened.
 	Blind       int `json:"blind"`

@@ -104,6 +104,8 @@ type beside struct {
 	// stages are all of them; held says that one was held back by the gate.
 	stages [][]rrset.Name
 	held   bool
+	// vain says that a stage waited for canaries to pass and they did not.
+	vain bool
 }
 
 func besides(stages [][]rrset.Name) *beside {
@@ -139,6 +141,26 @@ func (b *beside) awaits(name rrset.Name) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.ahead[name]
+}
+
+// waitInVain takes in that canaries did not pass although it was waited for that.
+func (b *beside) waitInVain() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vain = true
+}
+
+// waitedInVain says whether that is so.
+func (b *beside) waitedInVain() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.vain
 }
 
 // lost takes in that an alias of a domain seems to lead to nothing in a zone.
@@ -267,6 +289,7 @@ func (w *whole) stage(ctx context.Context, names []rrset.Name) {
 func (s *stageSum) add(sw *sweep) {
 	a, b := &s.summary, &sw.summary
 	a.Records, a.Questions, a.Shared, a.Spared = a.Records+b.Records, a.Questions+b.Questions, a.Shared+b.Shared, a.Spared+b.Spared
+	a.Withheld += b.Withheld
 	a.Failures, a.Blind, a.Transitions = a.Failures+b.Failures, a.Blind+b.Blind, a.Transitions+b.Transitions
 	a.Distrusted = cmp.Or(a.Distrusted, b.Distrusted)
 	s.verified, s.blind, s.gated = s.verified+sw.verified, s.blind+b.Blind, s.gated || sw.gated
@@ -289,7 +312,7 @@ func (w *whole) conclude(ctx context.Context, domains int) error {
 	sum := w.sum
 	sum.summary.Group, sum.summary.Started, sum.summary.Domains = w.group, w.started, domains
 	sw.summary, sw.gated, sw.together = sum.summary, sum.gated, &sum.dissent
-	sw.count = Count{Sent: sum.summary.Questions, Shared: sum.summary.Shared, Spared: sum.summary.Spared, Failed: sum.summary.Failures}
+	sw.count = Count{Sent: sum.summary.Questions, Shared: sum.summary.Shared, Spared: sum.summary.Spared, Withheld: sum.summary.Withheld, Failed: sum.summary.Failures}
 	sw.unseen = sw.settings.Gate.unseen(sum.blind, sum.verified)
 	return e.finish(ctx, sw)
 }

@@ -100,7 +100,7 @@ func TestStagesTellWhatTheyFind(t *testing.T) {
 // TestF60TheUplinkIsCutDuringASweepOfManyStages: one page about us, and nothing about anybody's records.
 func TestF60TheUplinkIsCutDuringASweepOfManyStages(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		h := fleetHouse(t, 2*stageDomains)
+		h := fleetHouse(t, 2*askingStages*stageDomains)
 		defer h.stop()
 		h.after(2*time.Hour + 30*time.Minute)
 		h.world.mu.Lock()
@@ -110,6 +110,10 @@ func TestF60TheUplinkIsCutDuringASweepOfManyStages(t *testing.T) {
 		h.world.mu.Unlock()
 		h.after(2 * time.Hour)
 		h.expectTold([]string{"MonitorBlind"}, nil)
+		// Those that ask side by side wait whether it is a hiccup; the others need not find that out again.
+		if took := h.engine.Snapshot().Sweeps["default"].Duration; took != judge.DefaultRules().ConfirmWait {
+			t.Errorf("a sweep that hears nobody takes %s", took)
+		}
 		h.world.mu.Lock()
 		clear(h.world.broken)
 		h.world.mu.Unlock()

@@ -205,7 +205,7 @@ func (sw *sweep) run(ctx context.Context) error {
 
 // look asks the canaries and then about all records, until nothing is left to confirm.
 func (sw *sweep) look(ctx context.Context) error {
-	tasted := sw.inquiry.taste(ctx, sw.resolvers(), sw.settings.Canaries)
+	tasted := sw.inquiry.taste(ctx, sw.resolvers(), sw.settings.Canaries, sw.beside)
 	sw.count.add(tasted.count)
 	sw.summary.Distrusted, sw.tainted = tasted.distrusted, tasted.tainted
 	disqualified := sw.disqualified()

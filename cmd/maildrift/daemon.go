@@ -87,12 +87,12 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	d.metrics = metrics.New(registry, d.snapshot, metrics.Options{
 		Version: version, Revision: revision(), PerRecordLimit: cfg.Metrics.PerRecordLimit, PerRecordLabels: cfg.Metrics.PerRecordLabels, StoreSize: d.store.Size,
-		Notifiers: d.notifiers,
+		Notifiers: d.notifiers, Silent: d.silent,
 	})
 	if err := d.openAlerts(registry); err != nil {
 		return usageError(err)
 	}
-	d.network = newNetwork(cfg)
+	d.network = newNetwork(cfg, d.log)
 	d.heart.deliverable = d.alerts.Undeliverable
 	d.heart.set(cfg, d.log)
 	d.engine, err = monitor.New(ctx, monitor.Options{
@@ -116,6 +116,14 @@ func (d *daemon) snapshot() *monitor.Snapshot {
 		return nil
 	}
 	return d.engine.Snapshot()
+}
+
+// silent gives the resolvers that answer nothing; none while nobody is asked yet.
+func (d *daemon) silent() []resolve.Silence {
+	if d.network == nil {
+		return nil
+	}
+	return d.network.current().client.Silent()
 }
 
 func (d *daemon) openAlerts(registry *prometheus.Registry) (err error) {
@@ -369,6 +377,7 @@ func settings(cfg *config.Config) monitor.Settings {
 // network is how the world is asked. Its inside is replaced on reload; questions
 // on their way keep the one that they began with.
 type network struct {
+	log *slog.Logger
 	mu  sync.RWMutex
 	now *asking
 }
@@ -380,10 +389,12 @@ type asking struct {
 	survey survey.Surveyor
 }
 
-func newNetwork(cfg *config.Config) *network { return &network{now: newAsking(cfg)} }
+func newNetwork(cfg *config.Config, log *slog.Logger) *network {
+	return &network{log: log, now: newAsking(cfg, log)}
+}
 
-func newAsking(cfg *config.Config) *asking {
-	client := resolve.NewClient(resolve.Options{Timeout: cfg.Asking.Timeout, Rate: cfg.Asking.Rate, Window: cfg.Asking.Window})
+func newAsking(cfg *config.Config, log *slog.Logger) *asking {
+	client := resolve.NewClient(resolve.Options{Timeout: cfg.Asking.Timeout, Rate: cfg.Asking.Rate, Window: cfg.Asking.Window, Log: log})
 	zones := resolve.NewDelegations(client, cfg.Groups["default"], resolve.DelegationOptions{
 		Port: cfg.Authority.Port, AllowPrivate: cfg.Authority.AllowPrivate, IPv6: cfg.Authority.IPv6,
 	})
@@ -410,7 +421,7 @@ func (n *network) swap(cfg *config.Config) *asking {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	old := n.now
-	n.now = newAsking(cfg)
+	n.now = newAsking(cfg, n.log)
 	return old
 }
 

@@ -182,11 +182,14 @@ func (p *printer) groups(o overall) {
 
 // questionsOf says what became of a sweep's questions.
 func questionsOf(s monitor.SweepSummary) string {
-	spared := ""
+	more := ""
 	if s.Spared > 0 {
-		spared = fmt.Sprintf("%d spared, ", s.Spared)
+		more = fmt.Sprintf("%d spared, ", s.Spared)
 	}
-	return fmt.Sprintf("%d questions, %d saved, %s%d unanswered", s.Questions, s.Shared, spared, s.Failures)
+	if s.Withheld > 0 {
+		more += fmt.Sprintf("%d withheld, ", s.Withheld)
+	}
+	return fmt.Sprintf("%d questions, %d saved, %s%d unanswered", s.Questions, s.Shared, more, s.Failures)
 }
 
 // skipped says of a group that sweeps did not take place, loudly if that may go on.

@@ -75,18 +75,22 @@ func TestSweepsInStatus(t *testing.T) {
 	spared.Spared = 30
 	once := wire.SkippedOf(monitor.Skips{Times: 1, Last: now.Add(-24 * time.Hour)}, &sweep)
 	lately := wire.SkippedOf(monitor.Skips{Times: 3, Last: now.Add(-30 * time.Second)}, &spared)
+	withheld := sweep
+	withheld.Withheld = 5
 	next := now.Add(5 * time.Minute)
 	o := overall{Status: wire.Status{Now: now, Groups: []wire.Group{
 		{Name: "a", NextSweep: next}, {Name: "b", NextSweep: next, LastSweep: &sweep, Estimate: fits, Skipped: once}, {Name: "c", NextSweep: next, LastSweep: &spared, Estimate: slow, Skipped: lately},
+		{Name: "d", NextSweep: next, LastSweep: &withheld},
 	}}}
 	var out strings.Builder
 	p := &printer{out: &out}
 	p.groups(o)
 	want := "" +
 		"sweeps\n" +
-		"a  none yet                                                            next in 5m0s  sees\n" +
-		"b  1m0s ago  took 1s  60 questions, 12 saved, 1 unanswered             next in 5m0s  sees\n" +
-		"c  1m0s ago  took 1s  60 questions, 12 saved, 30 spared, 1 unanswered  next in 5m0s  sees\n" +
+		"a  none yet                                                             next in 5m0s  sees\n" +
+		"b  1m0s ago  took 1s  60 questions, 12 saved, 1 unanswered              next in 5m0s  sees\n" +
+		"c  1m0s ago  took 1s  60 questions, 12 saved, 30 spared, 1 unanswered   next in 5m0s  sees\n" +
+		"d  1m0s ago  took 1s  60 questions, 12 saved, 5 withheld, 1 unanswered  next in 5m0s  sees\n" +
 		"skipped: b: a sweep was skipped at 2026-03-13 12:00 UTC, since the one before still ran\n" +
 		"skipped: c: 3 sweeps were skipped since the start, the last one at 2026-03-14 11:59 UTC, since those before still ran\n" +
 		"too slow: c: a sweep cannot finish in its interval of 15m: 30000 questions asked of google at 20 a second take 25m, 1.7 times as long\n" +

@@ -38,12 +38,14 @@ type Slot struct {
 	// Start is when it begins.
 	Start time.Time `json:"start"`
 	// Asked counts questions, Evidence those whose answer says something about a record, Lost those that nobody
-	// replied to, Refused those that were answered with REFUSED or SERVFAIL, Tries what was sent in all.
+	// replied to, Refused those that were answered with REFUSED or SERVFAIL, Tries what was sent in all. Withheld questions did
+	// not go out, since the source had answered nothing for a while; they are in none of the others.
 	Asked    int `json:"asked"`
 	Evidence int `json:"evidence"`
 	Lost     int `json:"lost"`
 	Refused  int `json:"refused"`
 	Tries    int `json:"tries"`
+	Withheld int `json:"withheld,omitempty"`
 	// Median and P99 are latencies of replies, as upper bounds of their classes; 0 without a reply.
 	Median time.Duration `json:"median_ns"`
 	P99    time.Duration `json:"p99_ns"`
@@ -53,6 +55,10 @@ type Slot struct {
 
 // add counts a question and reports whether somebody replied.
 func (s *Slot) add(o resolve.Observation) (replied bool) {
+	if o.Withheld {
+		s.Withheld++
+		return false
+	}
 	s.Asked++
 	s.Tries += max(o.Tries, 1)
 	switch o.Outcome {
@@ -72,6 +78,7 @@ func (s *Slot) add(o resolve.Observation) (replied bool) {
 
 func (s *Slot) sum(o *Slot) {
 	s.Asked, s.Evidence, s.Lost, s.Refused, s.Tries = s.Asked+o.Asked, s.Evidence+o.Evidence, s.Lost+o.Lost, s.Refused+o.Refused, s.Tries+o.Tries
+	s.Withheld += o.Withheld
 	for i, n := range o.latency {
 		s.latency[i] += n
 	}
@@ -105,6 +112,9 @@ type Source struct {
 	// Last is when it was asked last, Heard when it last replied.
 	Last  time.Time `json:"last"`
 	Heard time.Time `json:"heard,omitzero"`
+	// LeftAlone is since when it is not asked, but for a probe now and then, because it answers nothing; zero if it is asked. Of
+	// the nameservers of zones together it is always zero.
+	LeftAlone time.Time `json:"left_alone,omitzero"`
 	// Hour and Day sum up the last hour and all that is kept, Slots the latter piece by piece, the oldest first. Slots
 	// in which nothing was asked are left out.
 	Hour  Slot   `json:"hour"`
@@ -115,6 +125,7 @@ type Source struct {
 type ring struct {
 	slots       [slots]Slot
 	last, heard time.Time
+	leftAlone   time.Time
 }
 
 // Recorder counts. Its methods may be called from any number of goroutines.
@@ -152,9 +163,15 @@ func (r *Recorder) Observed(o resolve.Observation) {
 		*s = Slot{Start: start}
 	}
 	replied := s.add(o)
+	if o.Withheld {
+		if g.leftAlone.IsZero() && g != r.auth {
+			g.leftAlone = at
+		}
+		return
+	}
 	g.last = at
 	if replied {
-		g.heard = at
+		g.heard, g.leftAlone = at, time.Time{}
 	}
 }
 
@@ -177,11 +194,11 @@ func (r *Recorder) Report() []Source {
 }
 
 func (g *ring) report(id string, now time.Time) (Source, bool) {
-	out := Source{ID: id, Last: g.last, Heard: g.heard}
+	out := Source{ID: id, Last: g.last, Heard: g.heard, LeftAlone: g.leftAlone}
 	for i := range g.slots {
 		s := &g.slots[i]
 		age := now.Sub(s.Start)
-		if s.Asked == 0 || age >= slots*slotLength {
+		if s.Asked+s.Withheld == 0 || age >= slots*slotLength {
 			continue
 		}
 		out.Day.sum(s)

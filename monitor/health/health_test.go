@@ -67,6 +67,33 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestWhoIsLeftAloneIsNotCountedAsAsked: what did not go out is no loss.
+func TestWhoIsLeftAloneIsNotCountedAsAsked(t *testing.T) {
+	now := time.Date(2026, 3, 14, 12, 1, 0, 0, time.UTC)
+	r := health.New(func() time.Time { return now })
+	google, server := &resolve.Source{ID: "google", Operator: "google"}, &resolve.Source{ID: "ns1.example", Role: resolve.Authoritative}
+	asked := now
+	r.Observed(resolve.Observation{Source: google, Outcome: resolve.Timeout, Tries: 6})
+	now = now.Add(time.Minute)
+	alone := now
+	for range 3 {
+		r.Observed(resolve.Observation{Source: google, Outcome: resolve.Timeout, Withheld: true})
+		r.Observed(resolve.Observation{Source: server, Outcome: resolve.Timeout, Withheld: true})
+		now = now.Add(time.Minute)
+	}
+	got := r.Report()
+	if len(got) != 2 || !got[0].LeftAlone.Equal(alone) || !got[0].Last.Equal(asked) || got[0].Day.Asked != 1 || got[0].Day.Lost != 1 || got[0].Day.Withheld != 3 {
+		t.Errorf("it is left alone: %+v", got)
+	}
+	if !got[1].LeftAlone.IsZero() || got[1].Day.Asked != 0 || got[1].Day.Withheld != 3 {
+		t.Errorf("the zones' own servers: %+v", got[1])
+	}
+	r.Observed(resolve.Observation{Source: google, Outcome: resolve.NXDomain, Tries: 1})
+	if got := r.Report(); !got[0].LeftAlone.IsZero() || got[0].Day.Asked != 2 {
+		t.Errorf("it answers again: %+v", got[0])
+	}
+}
+
 func BenchmarkObserved(b *testing.B) {
 	r := health.New(nil)
 	o := resolve.Observation{Source: &resolve.Source{ID: "google"}, Outcome: resolve.Answered, Latency: 20 * time.Millisecond, Tries: 1}

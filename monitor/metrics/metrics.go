@@ -30,6 +30,8 @@ type Options struct {
 	StoreSize func() int64
 	// Notifiers gives how each receiver fares; nil leaves these metrics out.
 	Notifiers func() []Notifier
+	// Silent gives the resolvers that answer nothing and are left alone; nil leaves the metric out.
+	Silent func() []resolve.Silence
 }
 
 // Notifier is how one integration of a receiver fares.
@@ -116,6 +118,7 @@ func (m *Metrics) Swept(s monitor.SweepSummary) {
 	m.questions.WithLabelValues(group, "sent").Add(float64(s.Questions))
 	m.questions.WithLabelValues(group, "shared").Add(float64(s.Shared))
 	m.questions.WithLabelValues(group, "spared").Add(float64(s.Spared))
+	m.questions.WithLabelValues(group, "withheld").Add(float64(s.Withheld))
 	m.transitions.WithLabelValues(group) // so that the first one is an increase
 }
 

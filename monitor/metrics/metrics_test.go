@@ -94,10 +94,12 @@ func busy(t *testing.T, o Options) (*Metrics, prometheus.Gatherer) {
 			{Receiver: "mail", Integration: "email[0]"},
 		}
 	}
+	o.Silent = func() []resolve.Silence { return []resolve.Silence{{Source: snap.Sources[0]}} }
 	m := New(reg, func() *monitor.Snapshot { return snap }, o)
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "google", Operator: "google"}, Latency: 12 * time.Millisecond, Tries: 3, Mismatches: 1})
 	m.Observed(resolve.Observation{Source: &resolve.Source{ID: "ns1.evil.example/192.0.2.1", Role: resolve.Authoritative}, Outcome: resolve.Timeout, Latency: 2 * time.Second})
-	m.Swept(monitor.SweepSummary{Group: "default", Duration: 3 * time.Second, Questions: 10, Shared: 4, Spared: 7, Transitions: 1})
+	m.Observed(resolve.Observation{Source: snap.Sources[0], Outcome: resolve.Timeout, Withheld: true})
+	m.Swept(monitor.SweepSummary{Group: "default", Duration: 3 * time.Second, Questions: 10, Shared: 4, Spared: 7, Withheld: 5, Transitions: 1})
 	m.Transitioned("default")
 	m.Swept(monitor.SweepSummary{Group: "default", Distrusted: "no canary was answered"})
 	m.Committed(4*time.Millisecond, nil)

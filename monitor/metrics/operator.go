@@ -28,7 +28,11 @@ func (m *Metrics) newOperatorSeries(name string) *operatorSeries {
 	return s
 }
 
+// observe counts a question, unless it did not go out.
 func (s *operatorSeries) observe(o resolve.Observation) {
+	if o.Withheld {
+		return
+	}
 	s.byOutcome[o.Outcome].Inc()
 	if replied(o.Outcome) {
 		s.duration.Observe(o.Latency.Seconds())

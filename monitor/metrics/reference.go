@@ -63,7 +63,7 @@ var (
 	sweepDuration = MetricDoc{"maildrift_sweep_duration_seconds", Histogram,
 		"How long sweeps of whole schedule groups took, confirmations included.", []string{"group"}}
 	sweepQuestions = MetricDoc{"maildrift_sweep_questions_total", Counter,
-		"Questions that sweeps had, by fate: sent, shared with another record that had the same question, or spared because a resolver could only have answered from its cache what is known.", []string{"group", "fate"}}
+		"Questions that sweeps had, by fate: sent, shared with another record that had the same question, spared because a resolver could only have answered from its cache what is known, or withheld because the source had answered nothing for a while.", []string{"group", "fate"}}
 	transitionsTotal = MetricDoc{"maildrift_transitions_total", Counter,
 		"Changes of phase, verdict or stage of records, by schedule group.", []string{"group"}}
 	lookupsTotal = MetricDoc{"maildrift_lookups_total", Counter,
@@ -119,6 +119,8 @@ var (
 		"Whether the last sweep of the schedule group could not be relied on (1).", []string{"group"}}
 	resolverQuarantined = MetricDoc{"maildrift_resolver_quarantined", Gauge,
 		"Whether the operator has no vote because it contradicted holding records, alone, sweep after sweep (1).", []string{"operator"}}
+	resolverSilent = MetricDoc{"maildrift_resolver_silent", Gauge,
+		"Whether the resolver answers nothing, or refuses everything, and is left alone but for a probe now and then (1).", []string{"resolver", "operator"}}
 	gateClosed = MetricDoc{"maildrift_gate_closed", Gauge,
 		"Whether transitions are being held back because too many records turned at once (1).", nil}
 
@@ -159,7 +161,7 @@ func snapshotDocs() []MetricDoc {
 	return []MetricDoc{
 		domainsCount, recordsCount, sharedCount, recordsBlind, propagationRatio, alertsOpen, incidentsOpen,
 		notifierUp, notifierFailing,
-		lastGoodSweep, nextSweep, sweepsSkipped, sweepExpected, sweepInterval, groupBlind, gateClosed, resolverQuarantined,
+		lastGoodSweep, nextSweep, sweepsSkipped, sweepExpected, sweepInterval, groupBlind, gateClosed, resolverQuarantined, resolverSilent,
 	}
 }
 

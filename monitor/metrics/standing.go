@@ -18,11 +18,12 @@ import (
 type standing struct {
 	snapshot  func() *monitor.Snapshot
 	notifiers func() []Notifier
+	silent    func() []resolve.Silence
 	descs     map[string]*prometheus.Desc
 }
 
 func newStanding(snapshot func() *monitor.Snapshot, o Options) *standing {
-	s := &standing{snapshot: snapshot, notifiers: o.Notifiers, descs: map[string]*prometheus.Desc{}}
+	s := &standing{snapshot: snapshot, notifiers: o.Notifiers, silent: o.Silent, descs: map[string]*prometheus.Desc{}}
 	for _, d := range snapshotDocs() {
 		s.descs[d.Name] = d.desc()
 	}
@@ -49,6 +50,9 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 	c.sweeps()
 	if s.notifiers != nil {
 		c.receivers()
+	}
+	if s.silent != nil {
+		c.silences()
 	}
 }
 
@@ -165,6 +169,17 @@ func (c *collection) sweeps() {
 			c.send(resolverQuarantined, truth(self.Dissenters[source.Operator].Quarantined()), label(string(source.Operator)))
 		}
 		operators[source.Operator] = true
+	}
+}
+
+// silences says of each resolver whether it is left alone.
+func (c *collection) silences() {
+	silent := map[string]bool{}
+	for _, s := range c.silent() {
+		silent[s.Source.ID] = true
+	}
+	for _, source := range c.snap.Sources {
+		c.send(resolverSilent, truth(silent[source.ID]), label(source.ID), label(string(source.Operator)))
 	}
 }
 

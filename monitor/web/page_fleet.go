@@ -73,6 +73,9 @@ func (s *site) resolversPage(r *http.Request) (any, error) {
 		return strconv.FormatFloat(float64(s.Median)/float64(time.Millisecond), 'f', -1, 64)
 	})
 	out.Loss = chartOf(drawn, func(s health.Slot) string {
+		if s.Asked == 0 { // all were withheld
+			return ""
+		}
 		return strconv.FormatFloat(100*float64(s.Lost)/float64(s.Asked), 'f', 1, 64)
 	})
 	return out, nil

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 
 	"maildrift/monitor"
+	"maildrift/monitor/health"
 	"maildrift/monitor/pace"
 	"maildrift/monitor/web/wire"
 )
@@ -232,6 +233,19 @@ func TestPlannedWorkIsShown(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// TestResolversThatAreLeftAloneAreSaid: since when, also where nothing has been asked of them lately.
+func TestResolversThatAreLeftAloneAreSaid(t *testing.T) {
+	w := populated(t)
+	w.options.Health = func() []health.Source {
+		slot := health.Slot{Start: now.Add(-time.Hour), Withheld: 60}
+		return []health.Source{{ID: "google", LeftAlone: now.Add(-time.Hour), Hour: slot, Slots: []health.Slot{slot}}}
+	}
+	page := w.ask(http.MethodGet, "/resolvers", "").Body.String()
+	if want := `<span class="stand absent">silent</span> left alone since <time datetime="2026-03-14T11:00:00Z"`; !strings.Contains(page, want) || strings.Contains(page, "NaN") {
+		t.Errorf("the page lacks %q, or has no numbers:\n%s", want, page)
 	}
 }
 

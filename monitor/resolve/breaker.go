@@ -169,6 +169,13 @@ func (b *breaker) sounded(now time.Time, l life, first, most time.Duration) (ope
 	return true, time.Time{}
 }
 
+// rested gives when a source that is left alone is to be tried again.
+func (b *breaker) rested() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.until
+}
+
 // hasten has a source that is left alone tried by then.
 func (b *breaker) hasten(by time.Time) {
 	b.mu.Lock()

@@ -614,6 +614,51 @@ func TestADeadSourceIsTriedOnceItHasRested(t *testing.T) {
 	}
 }
 
+// told is a log that hands over what it is told.
+type told chan string
+
+// Enabled implements slog.Handler.
+func (told) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (c told) Handle(_ context.Context, r slog.Record) error {
+	c <- r.Message
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (c told) WithAttrs([]slog.Attr) slog.Handler { return c }
+
+// WithGroup implements slog.Handler.
+func (c told) WithGroup(string) slog.Handler { return c }
+
+// TestAResolverThatReturnsIsSeenWithoutBeingAsked: it is tried by itself, so that the next batch is asked at once.
+func TestAResolverThatReturnsIsSeenWithoutBeingAsked(t *testing.T) {
+	s, alive := mortal(t)
+	log := make(told, 10)
+	c := NewClient(Options{Timeout: 150 * time.Millisecond, Rate: 1e6, Rest: time.Millisecond, Log: slog.New(log)})
+	defer c.Close()
+	queries := many(s.source(Recursive), 100)
+	askAll(t, c, queries)
+	if said := <-log; !strings.Contains(said, "answers nothing") || len(c.Silent()) != 1 {
+		t.Fatalf("told was %q, silent are %v", said, c.Silent())
+	}
+	alive.Store(true)
+	if said := <-log; !strings.Contains(said, "answers again") || len(c.Silent()) != 0 {
+		t.Fatalf("told was %q, silent are %v", said, c.Silent())
+	}
+	slow := *queries[0].Source // it has time to answer, however busy the machine is
+	slow.Timeout = 20 * time.Second
+	for i := range queries {
+		queries[i].Source = &slow
+	}
+	for _, o := range askAll(t, c, queries) {
+		if o.Outcome != Answered {
+			t.Fatalf("%s (%s)", o.Outcome, o.Detail)
+		}
+	}
+}
+
 // TestBatchesFindOutTogetherThatASourceIsDead: those that are asked at the same time do not each wait for it.
 func TestBatchesFindOutTogetherThatASourceIsDead(t *testing.T) {
 	s, _ := mortal(t)

@@ -37,6 +37,8 @@ type lane struct {
 	breaker breaker
 	known   atomic.Pointer[Question]
 	log     *slog.Logger
+	// gone says that the lane was forgotten.
+	gone atomic.Bool
 	// plain is until when EDNS is left out, used when the lane was asked for last, as Unix nanoseconds.
 	plain, used atomic.Int64
 
@@ -71,6 +73,7 @@ func (c *Client) forget() {
 	}
 	for key, l := range c.lanes {
 		if time.Since(time.Unix(0, l.used.Load())) > laneLife {
+			l.gone.Store(true)
 			l.close()
 			delete(c.lanes, key)
 		}

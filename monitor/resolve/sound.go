@@ -63,7 +63,8 @@ func (c *Client) admitted(ctx context.Context, l *lane, batch []Query) bool {
 }
 
 // soundOut finds out whether a source lives, and tells its breaker. It does not wait for that, and does not end with whoever
-// asked for it: others wait for it too.
+// asked for it: others wait for it too. A resolver that does not is tried again each time that it has rested, whether or not
+// somebody asks it: it is to be known that it is back before the next sweep, which may be hours away.
 func (c *Client) soundOut(l *lane, samples []Question) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,12 +73,23 @@ func (c *Client) soundOut(l *lane, samples []Question) {
 		return
 	}
 	c.soundings.Go(func() {
-		found, first, most := c.findOut(l, samples), c.o.Rest, c.o.Rest
-		if found < living {
-			first, most = c.rests(l)
+		for again := true; again; again = l.source.Role == Recursive && c.restOver(l) {
+			found, first, most := c.findOut(l, samples), c.o.Rest, c.o.Rest
+			if found < living {
+				first, most = c.rests(l)
+			}
+			l.sounded(found, first, most)
 		}
-		l.sounded(found, first, most)
 	})
+}
+
+// restOver waits until a source has rested, and says whether the caller is to find out again whether it lives.
+func (c *Client) restOver(l *lane) bool {
+	if !l.breaker.open() {
+		return false
+	}
+	sleepUntil(c.ctx, l.breaker.rested())
+	return c.ctx.Err() == nil && !l.gone.Load() && l.breaker.open() && l.breaker.ask(time.Now(), 0) == sounding
 }
 
 // findOut asks a source what it should know, at all its addresses and side by side. The first answer counts.

@@ -14,7 +14,7 @@ import (
 
 const (
 	// ourWindow is the most questions that maildrift has open at one server, theirWindow what other programs come with.
-	ourWindow, theirWindow = 200, 100
+	ourWindow, theirWindow = 160, 100
 	// questionsEach is about how many questions a domain makes.
 	questionsEach = 5.4
 	// lossEachWay is the share of datagrams that a bad way loses.

@@ -316,7 +316,7 @@ func defaults() file {
 		Schedules:  map[string]scheduleSpec{},
 		Resolvers:  resolversSpec{Builtin: true},
 		Authority:  authoritySpec{Enabled: true, Port: 53},
-		Asking:     askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 200, IPv6: "auto", Pace: pace.Auto, Spread: 0.5},
+		Asking:     askingSpec{Timeout: 2 * time.Second, Rate: 20, Window: 160, IPv6: "auto", Pace: pace.Auto, Spread: 0.5},
 		Quorum:     quorumSpec{MinOperators: rules.MinOperators},
 		Confirm:    confirmSpec{Times: rules.Confirmations, Wait: rules.ConfirmWait, DisagreementAfter: rules.DisagreementAfter},
 		Gate:       gateSpec{Share: gate.Share, MinRecords: gate.MinRecords, Hold: gate.Hold},

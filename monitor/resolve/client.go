@@ -17,8 +17,8 @@ type Options struct {
 	Timeout time.Duration
 	// Rate is the most questions a second for a source that names none; 0 means 20.
 	Rate float64
-	// Window is the most questions in flight to a source that names none; 0 means 200. It begins small and grows while answers
-	// come.
+	// Window is the most questions in flight to an address of a source that names none, over all calls; 0 means 160. It begins
+	// small and grows while answers come.
 	Window int
 	// Rest is for how long a source that answers nothing is left alone before it is tried again; 0 means 30 s. A resolver that goes
 	// on to be silent while others are not is left alone longer each time, at most thirty times as long.
@@ -30,7 +30,9 @@ type Options struct {
 const (
 	defaultTimeout = 2 * time.Second
 	defaultRate    = 20
-	defaultWindow  = 200
+	// defaultWindow is below what waits at a server's socket before Linux throws questions away, if the server has asked for
+	// no more room than usual: some 190.
+	defaultWindow = 160
 	// udpSize is the EDNS payload size that avoids fragments (DNS flag day 2020).
 	udpSize = 1232
 	// manyServers is how many of zones' own servers are asked side by side: each has a socket.

@@ -46,6 +46,26 @@ type lane struct {
 	streams map[netip.AddrPort]*stream
 	// doors are held while a connection to an address is made.
 	doors map[netip.AddrPort]*sync.Mutex
+	// crowds are those who ask an address over UDP.
+	crowds map[int]*crowd
+}
+
+// crowd are the legs of one address, of all calls. They share a window, since all that they have in flight waits in one queue.
+type crowd struct{ legs, inflight atomic.Int32 }
+
+// reserve gives how many of n more questions there is room for in a window, and counts them as in flight. A leg that is new waits
+// until those that were alone have had their answers.
+func (c *crowd) reserve(n, window int) int {
+	for {
+		had := c.inflight.Load()
+		n = min(n, window-int(had))
+		if n <= 0 {
+			return 0
+		}
+		if c.inflight.CompareAndSwap(had, had+int32(n)) {
+			return n
+		}
+	}
 }
 
 // lane gives the lane of a source, by all that it depends on.
@@ -178,6 +198,19 @@ func (l *lane) refusesEDNS(reply *dns.Msg, now time.Time) bool {
 		l.plain.Store(now.Add(time.Hour).UnixNano())
 	}
 	return true
+}
+
+// crowd gives those who ask an address, by its place in the source's list.
+func (l *lane) crowd(address int) *crowd {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.crowds == nil {
+		l.crowds = map[int]*crowd{}
+	}
+	if l.crowds[address] == nil {
+		l.crowds[address] = &crowd{}
+	}
+	return l.crowds[address]
 }
 
 // door is held while a connection to an address is made.

@@ -19,6 +19,9 @@ type leg struct {
 	// first says that it takes questions that nobody has begun.
 	first bool
 	tempo tempo
+	// beside are all legs of the address; counted is how many of this one's questions are in flight by their count.
+	beside  *crowd
+	counted int32
 	// now is the port that questions go out from, before are those that still may bring replies.
 	now    *port
 	before []*port
@@ -45,8 +48,10 @@ type flight struct {
 }
 
 func newLeg(a *asking, address int, first bool) *leg {
+	beside := a.lane.crowd(address)
+	beside.legs.Add(1)
 	return &leg{
-		asking: a, address: address, first: first, tempo: newTempo(a.lane.window),
+		asking: a, address: address, beside: beside, first: first, tempo: newTempo(a.lane.window),
 		skimmer: skimmer{seed: a.client.seed}, question: make([]byte, 0, maxQuestion),
 	}
 }
@@ -62,12 +67,15 @@ func (l *leg) run() {
 		now := time.Now()
 		l.expire(now)
 		wait := l.fill(now)
+		l.count()
 		l.tell(now)
 		l.listen(l.until(now, wait))
 	}
 }
 
 func (l *leg) close() {
+	l.beside.legs.Add(-1)
+	l.beside.inflight.Add(-l.counted)
 	for _, p := range append(l.before, l.now) {
 		if p != nil {
 			l.shut(p)
@@ -78,6 +86,14 @@ func (l *leg) close() {
 func (l *leg) shut(p *port) {
 	p.close()
 	l.client.release(p.buffers)
+}
+
+// count has the other legs of the address know how many questions this one has in flight.
+func (l *leg) count() {
+	if n := int32(l.inflight); n != l.counted {
+		l.beside.inflight.Add(n - l.counted)
+		l.counted = n
+	}
 }
 
 // tell has the pacer know how it goes.

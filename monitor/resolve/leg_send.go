@@ -12,13 +12,13 @@ func (l *leg) fill(now time.Time) time.Duration {
 	for _, number := range l.arriving {
 		l.retry.push(number)
 	}
-	window := int(l.tempo.window)
+	l.count()
 	if l.lane.breaker.open() {
 		l.drop(now)
-		l.takeUp(now, window)
+		l.takeUp(now, int(l.tempo.window))
 		return 0
 	}
-	room := min(window-l.inflight, mostWaiting*window-l.awaited)
+	room := l.room()
 	for room > 0 {
 		if l.retry.len() < room {
 			l.takeUp(now, room-l.retry.len())
@@ -26,7 +26,9 @@ func (l *leg) fill(now time.Time) time.Duration {
 		if l.retry.len() == 0 {
 			return 0
 		}
-		n, wait := l.lane.pacer.take(now, min(room, l.retry.len(), l.batch()))
+		n := l.beside.reserve(min(room, l.retry.len(), l.batch()), l.lane.window)
+		l.counted += int32(n)
+		n, wait := l.lane.pacer.take(now, n)
 		if n == 0 {
 			return wait
 		}
@@ -36,6 +38,13 @@ func (l *leg) fill(now time.Time) time.Duration {
 		room -= n
 	}
 	return 0
+}
+
+// room is how many questions this leg may send: what is free of its part of the window, which is parted among all legs that ask
+// the address.
+func (l *leg) room() int {
+	window := max(1, min(int(l.tempo.window), l.lane.window/int(l.beside.legs.Load())))
+	return min(window-l.inflight, mostWaiting*window-l.awaited)
 }
 
 // takeUp puts up to n questions that nobody has begun among those to be sent, if the leg takes such.

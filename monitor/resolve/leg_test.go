@@ -583,3 +583,44 @@ func TestAnAddressThatTakesNoConnectionsHoldsUpNoOther(t *testing.T) {
 		t.Errorf("%s (%s) over %s", o.Outcome, o.Detail, o.Transport)
 	}
 }
+
+// TestTheWindowHoldsOverAllCalls: what several calls have in flight at one address waits in one queue there.
+func TestTheWindowHoldsOverAllCalls(t *testing.T) {
+	const window, calls, each = 12, 5, 60
+	var mu sync.Mutex
+	var held []func()
+	most := 0
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		b := pack(t, answerTo(t, q, q.Question[0].Name+` 60 IN TXT "x"`))
+		mu.Lock()
+		held = append(held, func() { reply(b) })
+		if most = max(most, len(held)); len(held) == 1 {
+			time.AfterFunc(5*time.Millisecond, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, answer := range held {
+					answer()
+				}
+				held = held[:0]
+			})
+		}
+		mu.Unlock()
+	}})
+	src := s.source(Recursive)
+	src.Rate, src.Window = 1e6, window
+	c := patientClient(t)
+	var asking sync.WaitGroup
+	for range calls {
+		asking.Go(func() {
+			for _, o := range askAll(t, c, many(src, each)) {
+				if o.Outcome != Answered || o.Tries > 1 {
+					t.Errorf("%s after %d tries", o.Outcome, o.Tries)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	if most > window || most < window/2 {
+		t.Errorf("%d questions were in flight at once, with a window of %d", most, window)
+	}
+}

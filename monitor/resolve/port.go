@@ -18,6 +18,8 @@ const (
 	batch, smallBatch = 32, 4
 	// received is the room for one reply: more than the 1232 octets that EDNS offers. What is longer is asked for over TCP.
 	received = 2048
+	// receiveRoom is what the kernel may keep of replies until they are taken, in octets: a window full of long ones.
+	receiveRoom = defaultWindow * 4096
 )
 
 // buffers are what messages stand in while they are sent and received.
@@ -62,6 +64,9 @@ func openPort(server netip.AddrPort, b *buffers, now time.Time) (*port, error) {
 	limit, size := portQuestions, 8192
 	if len(b.in) == smallBatch {
 		limit, size = 16, 64
+	}
+	if len(b.in) == batch {
+		_ = p.conn.SetReadBuffer(receiveRoom) // the kernel gives what it allows, which may be less
 	}
 	fresh := &port{packets: p, opened: now, limit: limit, ids: make([]idEntry, size)}
 	fresh.drawn = len(fresh.random)

@@ -60,7 +60,7 @@ func (b *bench) engine(ctx context.Context, run int, name string, domains int, r
 	defer os.RemoveAll(dir)
 	job := sweeping.Job{
 		Fleet: fleet.Fleet{Size: domains, Seed: b.o.seed}, Resolvers: resolvers, Authorities: b.at(authorityAddrs()),
-		Sweeps: b.o.sweeps, Window: ourWindow, Database: filepath.Join(dir, "maildrift.db"),
+		Server: b.server.Process(), Sweeps: b.o.sweeps, Window: ourWindow, Database: filepath.Join(dir, "maildrift.db"),
 	}
 	b.say("run %d: %d domains, %s: %d sweeps", run, domains, name, job.Sweeps)
 	swept, err := send[sweeping.Result](ctx, workSweep, b.profile(run, fmt.Sprintf("sweep of %d, %s", domains, name)), job)
@@ -100,7 +100,7 @@ func (b *bench) keepEngine(about tables.Result, r sweeping.Result, again sweepin
 func sweepValues(s sweeping.Sweep) map[string]float64 {
 	v := map[string]float64{
 		"seconds": s.Took.Seconds(), "committing": s.Committing.Seconds(), "stall": s.Stall.Seconds(),
-		"user": s.CPU.User.Seconds(), "system": s.CPU.System.Seconds(),
+		"user": s.CPU.User.Seconds(), "system": s.CPU.System.Seconds(), "server": s.Server.Total().Seconds(),
 		"observed": float64(s.Observed), "lost": float64(s.Lost), "missing": float64(s.Missing), "transitions": float64(s.Transitions),
 		"resident": float64(s.Resident), "database": float64(s.Database),
 	}

@@ -87,6 +87,9 @@ func Start(ctx context.Context, dir string, zone Zone, addrs []netip.Addr) (*Ser
 // At gives where the server answers on an address.
 func (s *Server) At(addr netip.Addr) netip.AddrPort { return netip.AddrPortFrom(addr, s.port) }
 
+// Process gives the ID of the process, which has not been waited for as long as the server runs.
+func (s *Server) Process() int { return s.command.Process.Pid }
+
 // Running gives an error if the server has ended: whatever was measured against it then is worth nothing.
 func (s *Server) Running() error {
 	select {

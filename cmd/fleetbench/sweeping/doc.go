@@ -21,6 +21,8 @@ type Job struct {
 	// Resolvers and Authorities are servers of the fleet's zone. Each resolver is an operator of its own.
 	Resolvers   []netip.AddrPort `json:"resolvers"`
 	Authorities []netip.AddrPort `json:"authorities"`
+	// Server is the process that answers at all of them, whose CPU time is measured beside; 0 if it is not to be.
+	Server int `json:"server,omitempty"`
 	// Sweeps is how many to wait for, one after the other.
 	Sweeps int `json:"sweeps"`
 	// Window is how many questions may be open at each source.
@@ -48,6 +50,8 @@ type Sweep struct {
 	// Stall the longest of these.
 	Took, Committing, Stall time.Duration
 	CPU                     usage.CPU
+	// Server is what the server used meanwhile.
+	Server usage.CPU
 	// Observed questions have come back, Lost without any reply; Missing were asked and never came back at all.
 	Observed, Lost, Missing int
 	Transitions             int

@@ -1,6 +1,7 @@
 package sweeping
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -15,10 +16,12 @@ type meter struct {
 	*metrics.Metrics
 	asked *counted
 	store *store.Store
+	// server is the server's process, 0 if there is none to look at.
+	server int
 
 	mu sync.Mutex
-	// used is the CPU time at the end of the sweep before.
-	used              usage.CPU
+	// used and served are the CPU times, ours and the server's, at the end of the sweep before.
+	used, served      usage.CPU
 	committing, stall time.Duration
 	// sweeps hands over what was swept until left is closed.
 	sweeps chan swept
@@ -32,15 +35,26 @@ type swept struct {
 	err     error
 }
 
-func newMeter(m *metrics.Metrics, asked *counted, s *store.Store) *meter {
-	return &meter{Metrics: m, asked: asked, store: s, sweeps: make(chan swept), left: make(chan struct{})}
+func newMeter(m *metrics.Metrics, asked *counted, s *store.Store, server int) *meter {
+	return &meter{Metrics: m, asked: asked, store: s, server: server, sweeps: make(chan swept), left: make(chan struct{})}
 }
 
 // begin notes what was used before the first sweep.
-func (m *meter) begin() {
+func (m *meter) begin() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used, m.committing, m.stall = usage.Now(), 0, 0
+	var err error
+	m.served, err = m.serving()
+	return err
+}
+
+// serving is what the server has used so far.
+func (m *meter) serving() (usage.CPU, error) {
+	if m.server == 0 {
+		return usage.CPU{}, nil
+	}
+	return usage.OfProcess(m.server)
 }
 
 // leave says that nobody takes sweeps any more.
@@ -69,8 +83,9 @@ func (m *meter) close(s monitor.SweepSummary) swept {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := usage.Now()
+	served, lost := m.serving()
 	out := swept{summary: s, Sweep: Sweep{
-		Took: time.Since(s.Started), Committing: m.committing, Stall: m.stall, CPU: now.Since(m.used),
+		Took: time.Since(s.Started), Committing: m.committing, Stall: m.stall, CPU: now.Since(m.used), Server: served.Since(m.served),
 		Transitions: s.Transitions, Database: m.store.Size(),
 	}}
 	out.Sources, out.Missing = m.asked.take(s.Started)
@@ -78,9 +93,10 @@ func (m *meter) close(s monitor.SweepSummary) swept {
 		out.Observed += source.Observed
 		out.Lost += source.Lost
 	}
-	out.Resident, out.err = m.resident(s.Records)
+	resident, err := m.resident(s.Records)
+	out.Resident, out.err = resident, errors.Join(lost, err)
 	// What giving back costs is between the sweeps: the next one begins now.
-	m.used, m.committing, m.stall = usage.Now(), 0, 0
+	m.used, m.served, m.committing, m.stall = usage.Now(), served, 0, 0
 	return out
 }
 

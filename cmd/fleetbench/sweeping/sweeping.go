@@ -116,7 +116,7 @@ func assemble(ctx context.Context, job Job, s *store.Store, domains []*monitor.D
 		return b.engine.Snapshot()
 	}, metrics.Options{PerRecordLimit: perRecord, StoreSize: s.Size})
 	asked := count(b.client, append(resolvers[:len(resolvers):len(resolvers)], authorities...))
-	b.meter = newMeter(standing, asked, s)
+	b.meter = newMeter(standing, asked, s, job.Server)
 	b.engine, err = monitor.New(ctx, monitor.Options{
 		Asker: asked, Authorities: zones{authorities}, Journal: s, Notifier: mute{}, Meter: b.meter, Logger: slog.New(slog.DiscardHandler),
 	}, memory, settings(resolvers), domains)
@@ -159,7 +159,9 @@ func (r *Result) sweep(ctx context.Context, job Job, b *bench) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	b.meter.begin()
+	if err := b.meter.begin(); err != nil {
+		return err
+	}
 	go func() { ended <- b.engine.Run(ctx) }()
 	var failed error
 	for len(r.Sweeps) < job.Sweeps && failed == nil {

@@ -2,6 +2,7 @@ package sweeping
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -16,7 +17,7 @@ func jobOf(t *testing.T) Job {
 	at := fleettest.Serve(t, f)
 	return Job{
 		Fleet: f, Resolvers: []netip.AddrPort{at, at, at}, Authorities: []netip.AddrPort{at, at},
-		Sweeps: 3, Window: 20, Database: filepath.Join(t.TempDir(), "db"),
+		Server: os.Getpid(), Sweeps: 3, Window: 20, Database: filepath.Join(t.TempDir(), "db"),
 	}
 }
 
@@ -33,7 +34,7 @@ func TestSweepsAreMeasured(t *testing.T) {
 		if s.Observed < 5*len(job.Fleet.Questions()) || s.Lost != 0 || s.Missing != 0 {
 			t.Errorf("sweep %d: %d observed, %d lost, %d missing", i+1, s.Observed, s.Lost, s.Missing)
 		}
-		if s.Took <= 0 || s.CPU.Total() <= 0 || s.Committing <= 0 || s.Stall > s.Committing || s.Committing > s.Took+r.Registered || s.Resident == 0 || s.Database == 0 {
+		if s.Took <= 0 || s.CPU.Total() <= 0 || s.Server.Total() <= 0 || s.Committing <= 0 || s.Stall > s.Committing || s.Committing > s.Took+r.Registered || s.Resident == 0 || s.Database == 0 {
 			t.Errorf("sweep %d: %+v", i+1, s)
 		}
 		for n, source := range s.Sources {

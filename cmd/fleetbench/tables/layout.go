@@ -39,7 +39,7 @@ func (s Set) impaired() table {
 const firstUnchanged = 2
 
 func (s Set) sweeps() table {
-	t := table{head: []string{"domains, sweep", "seconds", "observations/s", "CPU µs/observation", "in the kernel", "÷ miekg/dns lookup", "observations", "lost", "missing", "commits ms", "longest ms"}}
+	t := table{head: []string{"domains, sweep", "seconds", "observations/s", "CPU µs/observation", "in the kernel", "the server's beside", "÷ miekg/dns lookup", "observations", "lost", "missing", "commits ms", "longest ms"}}
 	plain := s.measure(is(Asking, Plain), cpuPer("lookups"))
 	for _, n := range s.sizes(Sweep, Healthy) {
 		for _, part := range []struct {
@@ -53,7 +53,7 @@ func (s Set) sweeps() table {
 			}
 			t.add(fmt.Sprintf("%s, %s", whole(float64(n)), part.name),
 				s.measure(here, value("seconds")).show(rounded), s.measure(here, ratio("observed", "seconds")).show(whole),
-				cpu.show(micros), s.measure(here, ratio("system", "observed")).show(micros), cpu.per(plain).show(times),
+				cpu.show(micros), s.measure(here, ratio("system", "observed")).show(micros), s.measure(here, known("server", "observed")).show(micros), cpu.per(plain).show(times),
 				s.measure(here, value("observed")).show(whole), s.measure(here, value("lost")).show(whole), s.measure(here, value("missing")).show(whole),
 				s.measure(here, value("committing")).show(millis), s.measure(here, value("stall")).show(millis))
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -126,6 +127,16 @@ func value(name string) func(v map[string]float64) float64 {
 
 func ratio(name, by string) func(v map[string]float64) float64 {
 	return func(v map[string]float64) float64 { return v[name] / v[by] }
+}
+
+// known is ratio where the value is not in all results.
+func known(name, by string) func(v map[string]float64) float64 {
+	return func(v map[string]float64) float64 {
+		if _, ok := v[name]; !ok {
+			return math.NaN()
+		}
+		return v[name] / v[by]
+	}
 }
 
 func cpuPer(by string) func(v map[string]float64) float64 {

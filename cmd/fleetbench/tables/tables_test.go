@@ -61,7 +61,7 @@ func engine(run int, name string, domains int, slower float64) Set {
 			seconds *= 3
 		}
 		v := map[string]float64{
-			"seconds": seconds, "committing": 0.002, "stall": 0.0015, "user": seconds, "system": seconds / 2, "observed": n * 80,
+			"seconds": seconds, "committing": 0.002, "stall": 0.0015, "user": seconds, "system": seconds / 2, "server": seconds * 3 / 4, "observed": n * 80,
 			"resident": n * 6 * 1500, "database": n * 6 * 2000, "others_last": seconds * 0.9,
 		}
 		if name == OneDead {

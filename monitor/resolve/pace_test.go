@@ -164,3 +164,37 @@ func TestTheWindowGrowsAndThins(t *testing.T) {
 		t.Errorf("a window of 1 begins with %.0f", one.window)
 	}
 }
+
+// TestALimitIsLearned: in the long run a limiting resolver is asked for nearly all that it offers, and drops next to nothing.
+func TestALimitIsLearned(t *testing.T) {
+	for _, most := range []float64{11000, 20000, 100000, 1e9} {
+		used, dropped := limiter(newPacer(most, 200), 10000, 120)
+		t.Logf("at most %.0f: %.1f %% of the limit used, %.2f %% dropped", most, 100*used, 100*dropped)
+		if used < 0.93 || dropped > 0.01 {
+			t.Errorf("with %.0f a second allowed, %.1f %% of a limit of 10,000 were used, %.2f %% dropped", most, 100*used, 100*dropped)
+		}
+	}
+}
+
+// TestALossyWayIsNoLimit: what is lost at any rate slows nothing down, but for a look now and then whether it is so.
+func TestALossyWayIsNoLimit(t *testing.T) {
+	const capacity, share = 10000, 0.1
+	now := time.Now()
+	p := newPacer(1e9, 200)
+	p.filled, p.reckoned = now, now
+	var late [25]int
+	answered, carry := 0, 0.0
+	for tick := range 120 * 100 {
+		now = now.Add(10 * time.Millisecond)
+		n, _ := p.take(now, capacity/100) // no more fits into the window
+		carry += share * float64(n)
+		lost := int(carry)
+		carry -= float64(lost)
+		p.told(now, n-lost, late[tick%len(late)])
+		late[tick%len(late)] = lost
+		answered += n - lost
+	}
+	if most := capacity * (1 - share) * 120; float64(answered) < 0.99*most {
+		t.Errorf("%.1f %% of what can be answered was", 100*float64(answered)/most)
+	}
+}

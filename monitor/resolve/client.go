@@ -64,6 +64,8 @@ type Client struct {
 type room struct {
 	queries []Query
 	items   []item
+	// order is in which order they are put there.
+	order []int32
 }
 
 // NewClient makes a Client.
@@ -166,7 +168,7 @@ type share struct {
 	items   []item
 }
 
-// bySource parts queries by whom they are for, resolvers first. The queries of one source keep their order.
+// bySource parts queries by whom they are for, resolvers first.
 func (r *room) bySource(queries []Query) []share {
 	index := map[string]int{}
 	counts := []int{}
@@ -190,12 +192,33 @@ func (r *room) bySource(queries []Query) []share {
 		out[at] = share{r.queries[from : from : from+n], r.items[from : from+n]}
 		from += n
 	}
-	for i := range queries {
+	for _, i := range r.byLength(queries) {
 		s := &out[index[queries[i].Source.ID]]
 		s.queries = append(s.queries, queries[i])
 	}
 	slices.SortStableFunc(out, func(a, b share) int { return int(a.queries[0].Source.Role) - int(b.queries[0].Source.Role) })
 	return out
+}
+
+// byLength gives the places of queries, those with the longest names first, since messages of one length can be sent together.
+// Those of one length keep their order.
+func (r *room) byLength(queries []Query) []int32 {
+	const longest = 255
+	var begin [longest + 1]int32
+	for i := range queries {
+		begin[longest-min(longest, len(queries[i].Question.Name))]++
+	}
+	sum := int32(0)
+	for k, n := range begin {
+		begin[k], sum = sum, sum+n
+	}
+	r.order = slices.Grow(r.order[:0], len(queries))[:len(queries)]
+	for i := range queries {
+		at := &begin[longest-min(longest, len(queries[i].Question.Name))]
+		r.order[*at] = int32(i)
+		*at++
+	}
+	return r.order
 }
 
 // askSource asks one source all its questions. One that answers nothing is not asked the rest, nor those of later batches until

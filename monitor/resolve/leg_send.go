@@ -113,7 +113,7 @@ func (l *leg) send(now time.Time, n int) bool {
 		it.aloft, it.awaited = true, true
 		l.inflight++
 		l.awaited++
-		l.now.queue(message)
+		l.now.queue(message, try > 0)
 	}
 	// What the kernel does not take for want of room is lost like anything that is lost on the way.
 	if _, err := l.now.flush(); err != nil {

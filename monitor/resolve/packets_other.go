@@ -27,7 +27,7 @@ func openPackets(server netip.AddrPort, b *buffers) (*packets, error) {
 }
 
 // queue puts a message, which stays the caller's and must stay as it is until flush, into the batch.
-func (p *packets) queue(message []byte) {
+func (p *packets) queue(message []byte, _ bool) {
 	p.messages[p.queued] = message
 	p.queued++
 }

@@ -18,8 +18,6 @@ type desk struct {
 	list     []*inquest
 	// answers are those of all inquests, one after the other.
 	answers []answer
-	// owners has the inquest of each answer.
-	owners  []*inquest
 	queries []resolve.Query
 	count   Count
 }
@@ -53,6 +51,8 @@ type answer struct {
 	print   resolve.Print
 	ttl     uint32
 	state   answerState
+	// known is how the source answered before, if it is asked whether it says the same.
+	known resolve.Outcome
 }
 
 func (a *answer) time() time.Time { return time.Unix(0, a.at) }
@@ -96,9 +96,8 @@ func (d *desks) clear(table *desk) {
 	clear(table.list)
 	clear(table.answers)
 	clear(table.queries[:cap(table.queries)])
-	clear(table.owners)
 	*table = desk{
-		inquests: table.inquests, list: table.list[:0], answers: table.answers[:0], queries: table.queries[:0], owners: table.owners[:0],
+		inquests: table.inquests, list: table.list[:0], answers: table.answers[:0], queries: table.queries[:0],
 	}
 	d.pool.Put(table)
 }
@@ -119,7 +118,7 @@ func (d *desk) take(e *Evidence) *inquest {
 		q.known = s.voices
 	}
 	for range q.panel {
-		d.answers, d.owners = append(d.answers, answer{}), append(d.owners, q)
+		d.answers = append(d.answers, answer{})
 	}
 	d.inquests[key] = q
 	d.list = append(d.list, q)
@@ -140,7 +139,9 @@ func (d *desk) want(q *inquest, from, to int) {
 		a.state = asking
 		query := resolve.Query{Source: q.panel[k], Question: q.question, Fresh: d.fresh, Ref: q.first + k}
 		if q.known != nil && !d.fresh {
-			query.Known = q.known.print(k)
+			if query.Known = q.known.print(k); query.Known != 0 {
+				a.known = q.known.outcome(k)
+			}
 		}
 		d.queries = append(d.queries, query)
 	}
@@ -157,9 +158,7 @@ func (d *desk) ask(ctx context.Context) {
 		a := &d.answers[o.Ref]
 		a.state, a.at, a.ttl, a.latency, a.print = answered, o.At.UnixNano(), o.TTL, o.Latency, o.Print
 		if o.Same {
-			a.state = same
-			q := d.owners[o.Ref]
-			o.Outcome = q.known.outcome(o.Ref - q.first)
+			a.state, o.Outcome = same, a.known
 		} else {
 			seen := o
 			a.seen = &seen

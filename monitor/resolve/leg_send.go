@@ -130,6 +130,7 @@ func (l *leg) freshPort(now time.Time) error {
 		return nil
 	}
 	b := l.client.buffer(l.batch())
+	b.expected = len(l.queries)
 	p, err := openPort(l.source.Addrs[l.address], b, now)
 	if err != nil {
 		l.client.release(b)

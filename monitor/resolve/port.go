@@ -20,12 +20,17 @@ const (
 	received = 2048
 	// receiveRoom is what the kernel may keep of replies until they are taken, in octets: a window full of long ones.
 	receiveRoom = defaultWindow * 4096
+	// smallestTable and largestTable are the sizes of tables of IDs, at least twice as many as there are questions.
+	smallestTable, largestTable = 64, 8192
 )
 
-// buffers are what messages stand in while they are sent and received.
+// buffers are what messages stand in while they are sent and received, and the room for a port's IDs.
 type buffers struct {
 	in  [][received]byte
 	out [][maxQuestion]byte
+	ids []idEntry
+	// expected is how many questions there are for the port, 0 if that is not known.
+	expected int
 }
 
 func newBuffers(n int) *buffers {
@@ -61,16 +66,30 @@ func openPort(server netip.AddrPort, b *buffers, now time.Time) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, size := portQuestions, 8192
-	if len(b.in) == smallBatch {
-		limit, size = 16, 64
-	}
+	limit, size := b.room()
 	if len(b.in) == batch {
 		_ = p.conn.SetReadBuffer(receiveRoom) // the kernel gives what it allows, which may be less
 	}
-	fresh := &port{packets: p, opened: now, limit: limit, ids: make([]idEntry, size)}
+	fresh := &port{packets: p, opened: now, limit: limit, ids: b.ids[:size]}
 	fresh.drawn = len(fresh.random)
 	return fresh, nil
+}
+
+// room gives how many questions a port may have, and the size of the table for their IDs, which is there and empty then. A small
+// one stays in the processor's cache.
+func (b *buffers) room() (limit, size int) {
+	limit, size = portQuestions, largestTable
+	if len(b.in) == smallBatch {
+		limit, size = 16, smallestTable
+	}
+	for b.expected > 0 && size > smallestTable && size/4 >= b.expected {
+		size /= 2
+	}
+	if cap(b.ids) < size {
+		b.ids = make([]idEntry, size)
+	}
+	clear(b.ids[:size])
+	return min(limit, size/2), size
 }
 
 // old says whether the port has been used long enough.

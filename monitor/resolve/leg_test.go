@@ -620,6 +620,8 @@ func TestTheWindowHoldsOverAllCalls(t *testing.T) {
 		})
 	}
 	asking.Wait()
+	mu.Lock()
+	defer mu.Unlock()
 	if most > window || most < window/2 {
 		t.Errorf("%d questions were in flight at once, with a window of %d", most, window)
 	}

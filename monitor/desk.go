@@ -71,9 +71,44 @@ const (
 	standing
 )
 
-// desks are desks that were cleared, whose room is used again: the rounds of a large fleet would otherwise keep the garbage
-// collector busy. The zero value has none; it may be used concurrently. None at all is fine too.
-type desks struct{ pool sync.Pool }
+// desks are desks that were cleared, with what lies about them: the jobs of calm records and the evidence of rounds. Their room is
+// used again, since the rounds of a large fleet would otherwise keep the garbage collector busy. The zero value has none; it may
+// be used concurrently. None at all is fine too.
+type desks struct{ pool, jobs, rounds sync.Pool }
+
+// job gives an empty job.
+func (d *desks) job() *job {
+	if j, ok := d.jobs.Get().(*job); ok {
+		return j
+	}
+	return &job{}
+}
+
+// done takes back a job that nobody has any more.
+func (d *desks) done(j *job) {
+	if d != nil {
+		*j = job{}
+		d.jobs.Put(j)
+	}
+}
+
+// evidence gives room for the evidence of a round.
+func (d *desks) evidence(n int) []Evidence {
+	if d != nil {
+		if had, ok := d.rounds.Get().(*[]Evidence); ok && cap(*had) >= n {
+			return (*had)[:n]
+		}
+	}
+	return make([]Evidence, n)
+}
+
+// heard takes back evidence of which what is needed was copied.
+func (d *desks) heard(evidence []Evidence) {
+	if d != nil {
+		clear(evidence)
+		d.rounds.Put(&evidence)
+	}
+}
 
 func (d *desks) lay(q *Inquiry, fresh bool) *desk {
 	var table *desk

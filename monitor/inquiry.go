@@ -136,6 +136,11 @@ func (q *Inquiry) Round(ctx context.Context, subjects []Subject, tainted map[res
 	for i, s := range subjects {
 		evidence[i].Subject = s
 	}
+	return evidence, q.round(ctx, evidence, tainted, fresh)
+}
+
+// round is Round for subjects that stand in the evidence already.
+func (q *Inquiry) round(ctx context.Context, evidence []Evidence, tainted map[resolve.Operator]string, fresh bool) Count {
 	q.findZones(ctx, evidence, fresh)
 	desk := q.desks.lay(q, fresh)
 	defer q.desks.clear(desk)
@@ -170,7 +175,7 @@ func (q *Inquiry) Round(ctx context.Context, subjects []Subject, tainted map[res
 		}
 		e.inquest, e.answers = nil, nil
 	}
-	return evidence, desk.count
+	return desk.count
 }
 
 // findZones finds the zone of each record. Of one that stays where it is, it is asked only whether the zone that it is known

@@ -128,7 +128,9 @@ func (e *Engine) jobsOf(d *Domain, settings *Settings, wanted func(*RecordState)
 			continue
 		}
 		subject := Subject{Domain: d, Record: r, Resolvers: group.Resolvers, Announced: e.inForce(d, s), voices: voicesOf(voices, r.Key), zone: s.Zone}
-		jobs = append(jobs, &job{before: s, state: *s, subject: subject.as(s)})
+		j := e.desks.job()
+		j.before, j.state, j.subject = s, *s, subject.as(s)
+		jobs = append(jobs, j)
 	}
 	return jobs
 }
@@ -253,14 +255,14 @@ func (sw *sweep) resolvers() []*resolve.Source {
 // round asks about the open jobs once and takes each a step further. It gives those that are not calm.
 func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Operator]string, fresh bool) []*job {
 	now := time.Now()
-	subjects := make([]Subject, len(open))
+	evidence := sw.inquiry.desks.evidence(len(open))
+	defer sw.inquiry.desks.heard(evidence)
 	for i, j := range open {
 		j.subject.settled = !fresh && j.settledNow()
-		subjects[i] = j.subject
+		evidence[i].Subject = j.subject
 	}
 	sw.inquiry.Pace.Now = now
-	evidence, count := sw.inquiry.Round(ctx, subjects, tainted, fresh)
-	sw.count.add(count)
+	sw.count.add(sw.inquiry.round(ctx, evidence, tainted, fresh))
 	if ctx.Err() != nil {
 		return nil // what was not heard because we stop is no evidence of anything
 	}
@@ -286,9 +288,20 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 		}
 	}
 	if len(left) < len(open) {
-		sw.jobs = slices.DeleteFunc(sw.jobs, func(j *job) bool { return j.evidence.Calm })
+		sw.jobs = slices.DeleteFunc(sw.jobs, sw.calmed)
 	}
 	return left
+}
+
+// calmed lets go of a job that is calm, and says whether it is.
+func (sw *sweep) calmed(j *job) bool {
+	if !j.evidence.Calm {
+		return false
+	}
+	if _, known := sw.begun[j]; !known {
+		sw.inquiry.desks.done(j)
+	}
+	return true
 }
 
 // pass takes in that a record is calm.

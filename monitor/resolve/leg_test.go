@@ -191,6 +191,8 @@ func TestF11AForgeryMakesAllThatIsOpenGoOverTCP(t *testing.T) {
 	for _, o := range askAll(t, patientClient(t), many(src, n)) {
 		if o.Outcome == Answered && o.Transport == TCP && o.Set.Lines()[0] == "honest" && o.Mismatches > 0 {
 			honest++
+		} else {
+			t.Log(o.Outcome, o.Transport, o.Detail, o.Mismatches, o.Tries, o.Latency)
 		}
 	}
 	if honest != n {

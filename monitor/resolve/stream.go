@@ -19,6 +19,9 @@ const (
 	// streamIdle is how long a connection stays open that nobody uses, streamQuestions how many questions it takes.
 	streamIdle      = 10 * time.Second
 	streamQuestions = 1000
+	// streamRetries is how often a question is asked again whose connection, which others had too, was closed without an answer to
+	// anybody that we know of.
+	streamRetries = 4
 )
 
 // stream is a TCP or TLS connection that many questions share, sent without waiting for the answers before (RFC 7766 section
@@ -35,19 +38,24 @@ type stream struct {
 	// waiting are the questions that are open, by ID; nil where the asker has gone.
 	waiting map[uint16]chan []byte
 	asked   int
-	err     error
+	// answered says that somebody has got an answer.
+	answered bool
+	err      error
 }
 
 // exchangeStream sends a message over a connection that is open already, or a new one, and gives the reply to it.
 func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m *dns.Msg, wire []byte, since time.Time) (message, error) {
-	for {
+	for fruitless := 0; ; {
 		s, reused, err := l.stream(ctx, o, since)
 		if err != nil {
 			return message{}, err
 		}
 		reply, err := s.exchange(ctx, wire)
-		if err != nil && reused && ctx.Err() == nil {
-			continue // it was closed under us, as servers do with connections that are idle
+		if err != nil && ctx.Err() == nil && (reused || s.hasAnswered() || fruitless < streamRetries && s.isShared()) {
+			// It was closed under us, as servers do with connections that are idle, and some after each answer: then
+			// somebody else had it, and there is one question less.
+			fruitless++
+			continue
 		}
 		if err != nil {
 			return message{}, err
@@ -105,6 +113,20 @@ func (s *stream) open(since time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err == nil && s.asked < streamQuestions && !s.made.Before(since)
+}
+
+// hasAnswered says whether an answer has come over the connection.
+func (s *stream) hasAnswered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answered
+}
+
+// isShared says whether more than one question went over the connection.
+func (s *stream) isShared() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked > 1
 }
 
 // retire has no more questions go over the connection. It closes it unless somebody still waits for an answer, and says
@@ -225,6 +247,7 @@ func (s *stream) deliver(message []byte) error {
 		return errStrange
 	}
 	delete(s.waiting, id)
+	s.answered = true
 	if answer != nil {
 		answer <- message
 	}

@@ -16,7 +16,7 @@ type shelf struct {
 	records piece[Record]
 	values  piece[string]
 	lines   piece[PublishLine]
-	text    strings.Builder
+	text    text
 
 	// parameters and texts are those of the domain that is being put there.
 	parameters, texts []string
@@ -120,12 +120,7 @@ func (s *shelf) write(texts []string) string {
 	for _, text := range texts {
 		size += len(text)
 	}
-	if s.text.Cap()-s.text.Len() < size {
-		s.text = strings.Builder{} // what was written stays where it is, for those who have it
-		if s.text.Grow(size); s.together {
-			s.text.Grow(pieceSize)
-		}
-	}
+	s.text.grow(s.together, size)
 	from := s.text.Len()
 	for _, text := range texts {
 		if !strings.Contains(s.text.String()[from:], text) {

@@ -183,7 +183,7 @@ func (e *Engine) see(sw *sweep, states []RecordState) {
 			}
 		}
 	}
-	e.gather(sw.names, fresh)
+	e.gather(sw.names, sw.summary.Group != "", fresh)
 	e.touch()
 }
 

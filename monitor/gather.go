@@ -16,19 +16,11 @@ import (
 // apartShare is which part of a stage may live apart: one of so many.
 const apartShare = 10
 
-// gather copies together what is kept of the domains in which something is new, among those of a stage. The caller holds mu
-// and has claimed the domains.
-func (e *Engine) gather(stage []rrset.Name, fresh map[rrset.Name]bool) {
-	if len(fresh) == 0 {
-		return
-	}
-	apart := len(fresh)
-	for _, name := range stage {
-		if list := e.heard.of(name); !fresh[name] && len(list) > 0 && list[0].apart {
-			apart++
-		}
-	}
-	if len(stage) > apartShare && apart*apartShare >= len(stage) {
+// gather copies together what is kept of the domains of a stage of a whole group, if something is new in so many of them, and else
+// of each of those by itself. Of other sweeps each is copied by itself: they take some domains out of many stages, and what stayed behind
+// in a piece would have it all. The caller holds mu and has claimed the domains.
+func (e *Engine) gather(stage []rrset.Name, whole bool, fresh map[rrset.Name]bool) {
+	if whole && e.apart(stage, fresh)*apartShare >= len(stage) {
 		for _, name := range stage {
 			e.pieces.gather(e, name)
 		}
@@ -38,6 +30,17 @@ func (e *Engine) gather(stage []rrset.Name, fresh map[rrset.Name]bool) {
 		alone := pieces{}
 		alone.gather(e, name)
 	}
+}
+
+// apart counts the domains that do not lie with the others of their stage, or will not.
+func (e *Engine) apart(stage []rrset.Name, fresh map[rrset.Name]bool) int {
+	n := 0
+	for _, name := range stage {
+		if list := e.heard.of(name); fresh[name] || len(list) > 0 && slices.ContainsFunc(list, func(v *voices) bool { return v.apart }) {
+			n++
+		}
+	}
+	return n
 }
 
 // pieces are where things are copied together. The zero value gives each domain places of its own. It is not for
@@ -57,6 +60,7 @@ type pieces struct {
 	names     piece[rrset.Name]
 	data      piece[[]byte]
 	octets    piece[byte]
+	text      text
 
 	// moved are the contents of the domain that is being copied: its answers mostly say what its records were verified as.
 	moved []moved
@@ -101,7 +105,8 @@ func (p *pieces) place(at *place, copied, before []filed) *place {
 			return copied[i].place
 		}
 	}
-	next := place{at.zone, p.names.copy(p.together, at.servers)}
+	// The zone's name may be part of another's text, which would stay with it.
+	next := place{rrset.Name(p.text.clone(p.together, string(at.zone))), p.names.copy(p.together, at.servers)}
 	return p.places.one(p.together, next)
 }
 

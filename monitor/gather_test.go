@@ -1,10 +1,13 @@
 package monitor
 
 import (
+	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/robfig/cron/v3"
@@ -61,7 +64,7 @@ func TestGatheringChangesNothing(t *testing.T) {
 		fresh[d.Name] = true
 	}
 	for range 3 {
-		e.gather(names, fresh)
+		e.gather(names, true, fresh)
 		e.touch()
 		if diff := cmp.Diff(want, known(e, e.Snapshot().States)); diff != "" {
 			t.Fatalf("what is known (-before +after):\n%s", diff)
@@ -99,7 +102,7 @@ func TestWhatManyHaveStaysShared(t *testing.T) {
 		t.Fatalf("%d contents and %d words of one record that all have", octets, words)
 	}
 	for _, d := range f.domains {
-		e.gather([]rrset.Name{d.Name}, map[rrset.Name]bool{d.Name: true})
+		e.gather([]rrset.Name{d.Name}, false, map[rrset.Name]bool{d.Name: true})
 	}
 	if o, w := places(); o > octets || w > words {
 		t.Errorf("%d contents and %d words, %d and %d before they were gathered", o, w, octets, words)
@@ -124,11 +127,11 @@ func TestAStageIsGatheredAgainWhenATenthLivesApart(t *testing.T) {
 		}
 		return n
 	}
-	e.gather(names, all)
+	e.gather(names, true, all)
 	most, again := 0, 0
 	for i, name := range names {
 		before := apart()
-		e.gather(names, map[rrset.Name]bool{name: true})
+		e.gather(names, true, map[rrset.Name]bool{name: true})
 		now := apart()
 		if most = max(most, now); now < before {
 			again++
@@ -139,8 +142,96 @@ func TestAStageIsGatheredAgainWhenATenthLivesApart(t *testing.T) {
 	if most >= len(names)/apartShare || again != apartShare {
 		t.Errorf("at most %d of %d domains lived apart, and the stage was gathered again %d times", most, len(names), again)
 	}
-	e.gather(names, nil)
-	if v := e.heard.of(names[0]); &v[0].voice[0] != &e.heard.of(names[0])[0].voice[0] {
+	v := e.heard.of(names[0])
+	if e.gather(names, true, nil); &v[0].voice[0] != &e.heard.of(names[0])[0].voice[0] {
 		t.Error("nothing was new, and all was copied")
+	}
+}
+
+// TestRechecksKeepNoPieces lets a dozen domains be looked at again and again, of which one after the other is settled.
+func TestRechecksKeepNoPieces(t *testing.T) {
+	e, f := sweptFleet(t, 1012)
+	var names []rrset.Name
+	all := map[rrset.Name]bool{}
+	for _, d := range f.domains {
+		names = append(names, d.Name)
+		all[d.Name] = true
+	}
+	for stage := range slices.Chunk(names, stageDomains) {
+		e.gather(stage, true, all)
+	}
+	before := heapOf()
+	for i := range len(names) - 12 {
+		e.gather(names[i:i+12], false, map[rrset.Name]bool{names[i]: true, names[i+1]: true})
+	}
+	if after := heapOf(); after > 1.6*before {
+		t.Errorf("%.1f MB in use, %.1f before the rechecks", after/1e6, before/1e6)
+	}
+	// The next sweep of all brings them together again, though nothing is new then.
+	for stage := range slices.Chunk(names, stageDomains) {
+		e.gather(stage, true, nil)
+	}
+	if after := heapOf(); after > 1.2*before {
+		t.Errorf("%.1f MB in use after a sweep, %.1f before the rechecks", after/1e6, before/1e6)
+	}
+	runtime.KeepAlive(f)
+}
+
+// TestAReloadLetsGoOfTheRegistryBefore looks for what still leads into its texts, of which a hundred domains have one.
+func TestAReloadLetsGoOfTheRegistryBefore(t *testing.T) {
+	presets := testPresets(t)
+	f := newFleet(t, 2*fewDomains)
+	f.delegate()
+	var specs []Spec
+	for _, d := range f.domains {
+		specs = append(specs, d.Spec)
+	}
+	load := func() []*Domain {
+		domains, problems := ResolveAll(specs, presets)
+		if err := errors.Join(problems...); err != nil {
+			t.Fatal(err)
+		}
+		return domains
+	}
+	settings := testSettings()
+	settings.Groups["default"] = Group{Name: "default", Schedule: cron.Every(time.Hour), Resolvers: resolvers(12)}
+	f.domains = load()
+	e, err := New(t.Context(), Options{Journal: noJournal{}, Presets: presets, Logger: slog.New(slog.DiscardHandler)}, f.memory(t), settings, f.domains)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.sweep(t, e, settings.Groups["default"].Resolvers)
+	before := map[*byte]bool{}
+	for _, d := range f.domains {
+		before[unsafe.StringData(string(d.Name))] = true
+		for i := range d.Records {
+			before[unsafe.StringData(d.Records[i].Key)], before[unsafe.StringData(string(d.Records[i].Name))] = true, true
+		}
+	}
+	if err := e.Apply(t.Context(), settings, load()); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what, text string) {
+		if before[unsafe.StringData(text)] {
+			t.Fatalf("%s %q is the registry's that was replaced", what, text)
+		}
+	}
+	for i := range e.heard.parts {
+		for name, list := range e.heard.parts[i].domains {
+			check("name of voices", string(name))
+			for _, v := range list {
+				check("key of voices", v.key)
+			}
+		}
+	}
+	for name, list := range e.states.domains.all() {
+		check("name of states", string(name))
+		for i := range list {
+			check("key of a state", list[i].record.Key)
+		}
+	}
+	for name, d := range e.stored {
+		check("name of what is stored", string(name))
+		check("stored name", string(d.Name))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unique"
 
 	"maildrift/monitor/pace"
 	"maildrift/monitor/resolve"
@@ -91,6 +92,20 @@ func (h *hearsay) hear(id RecordID, s Subject, heard []Heard, authority pace.Aut
 	return true
 }
 
+// rename lets a domain be known by that text, which has the same name.
+func (h *hearsay) rename(name rrset.Name) {
+	part := &h.parts[shardOf(name)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	if list, ok := part.domains[name]; ok {
+		delete(part.domains, name)
+		part.domains[name] = list
+	}
+}
+
+// keyOf gives a record's key in a text that is nobody's: domains have the same few.
+func keyOf(key string) string { return unique.Make(key).Value() }
+
 // replace takes in copies of the voices about a domain's records.
 func (h *hearsay) replace(name rrset.Name, list []*voices) {
 	part := &h.parts[shardOf(name)]
@@ -117,7 +132,7 @@ func (h *hearsay) keepOf(id RecordID, intervals []Interval) {
 	defer part.mu.Unlock()
 	v := voicesOf(part.domains[id.Domain], id.Key)
 	members := make([]panelist, 0, len(intervals))
-	next := &voices{key: id.Key}
+	next := &voices{key: keyOf(id.Key)}
 	if v != nil {
 		members, *next = append(members, v.panel.members...), *v
 	}
@@ -132,7 +147,7 @@ func (h *hearsay) keepOf(id RecordID, intervals []Interval) {
 		}
 		next.voice[at].kept = next.keep(iv, rrset.Set{}, h.shared)
 	}
-	next.panel, next.words = h.panels.of(members), exact(next.words)
+	next.panel, next.words, next.apart = h.panels.of(members), exact(next.words), true
 	part.put(id, next)
 }
 

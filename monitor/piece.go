@@ -1,6 +1,9 @@
 package monitor
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+)
 
 // pieceSize is the size of a piece in bytes. From 32 KiB on the runtime gives each its own pages.
 const pieceSize = 64 << 10
@@ -31,3 +34,29 @@ func (p *piece[T]) room(n int) []T {
 
 // one gives a copy of one thing.
 func (p *piece[T]) one(together bool, thing T) *T { return &p.copy(together, []T{thing})[0] }
+
+// text is a piece for texts. The zero value has none yet.
+type text struct{ strings.Builder }
+
+// grow makes room for so many octets, and for more if what comes lies together. What was written stays where it is, for those who
+// have it.
+func (t *text) grow(together bool, n int) {
+	if t.Cap()-t.Len() >= n {
+		return
+	}
+	if t.Builder = (strings.Builder{}); together {
+		n = max(n, pieceSize)
+	}
+	t.Grow(n)
+}
+
+// clone gives a copy of a text: in the piece, or else by itself.
+func (t *text) clone(together bool, s string) string {
+	if !together {
+		return strings.Clone(s)
+	}
+	t.grow(together, len(s))
+	from := t.Len()
+	t.WriteString(s)
+	return t.String()[from:]
+}

@@ -77,7 +77,7 @@ func (d *Domain) record(key string) *Record {
 
 // voices gives what history has of a record. What is the baseline is not kept twice.
 func (r *recalling) voices(key string, last []Interval, baseline rrset.Set) *voices {
-	v := &voices{key: key, panel: r.panel(last), voice: make([]voice, len(last))}
+	v := &voices{key: keyOf(key), panel: r.panel(last), voice: make([]voice, len(last)), apart: true}
 	for i := range last {
 		v.voice[i].kept = v.keep(&last[i], baseline, &r.engine.states.filing)
 	}

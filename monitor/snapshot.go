@@ -164,12 +164,18 @@ func (l *nameList) of(domains map[rrset.Name]*Domain) []*Domain {
 	return l.list
 }
 
-// setDomains puts another registry in the place of the one that was. The caller holds mu.
+// setDomains puts another registry in the place of the one that was, and lets go of all that belonged to that: a name that is
+// kept would keep the texts of a hundred domains. The caller holds mu.
 func (e *Engine) setDomains(domains map[rrset.Name]*Domain) {
 	e.domains = domains
 	e.domainList.stale()
 	for _, d := range domains {
 		e.states.under(d)
+		e.heard.rename(d.Name)
+		if had, ok := e.stored[d.Name]; ok {
+			had.Name = d.Name
+			e.stored[d.Name] = had
+		}
 	}
 }
 

@@ -343,7 +343,7 @@ func printOf(h *Heard) resolve.Print {
 
 // after gives the voices after a round, and those of sources that were not asked in it with what history has of them.
 func (v *voices) after(key string, s Subject, heard []Heard, panels *panels, f *filing) *voices {
-	next := &voices{key: key, heard: len(heard)}
+	next := &voices{key: keyOf(key), heard: len(heard), apart: true}
 	members := make([]panelist, 0, len(heard))
 	for i := range heard {
 		members = append(members, panelistOf(heard[i].Source))

@@ -14,6 +14,9 @@ import (
 // share, and asked within seconds at any rate.
 const compared = 100
 
+// comparedLeast is how many of a lot say something about it.
+const comparedLeast = 10
+
 // guard has the gate hold the sweep's transitions back if too much turned bad at once. A stage is a small part of its sweep, and of one
 // that is over the share the sweep as a whole may be far below it: 100 domains of one customer are no fault of ours. So others are asked
 // before it is held. It returns an error if ctx ended meanwhile.
@@ -65,7 +68,9 @@ func (sw *sweep) alone(ctx context.Context, share float64) (alone bool, why stri
 	switch {
 	case shares[0] <= 0.5:
 		return false, ", and were mostly well a moment later"
-	case shares[1] > most:
+	case len(lots[2]) < comparedLeast:
+		return false, ", and there are too few others that were well before"
+	case len(lots[1]) >= comparedLeast && shares[1] > most:
 		return false, fmt.Sprintf(", and so did %.0f %% of those beside them", 100*shares[1])
 	case part*share+(1-part)*shares[2] > most:
 		return false, fmt.Sprintf(", and so did %.0f %% of all others", 100*shares[2])

@@ -103,6 +103,21 @@ func TestWhatIsWrongInOneStageAloneIsToldAtOnce(t *testing.T) {
 	}
 }
 
+// TestNeighboursThatAreGoneSayNothing: what is beside the stage was lost and told before, and has nobody left who could be well now.
+func TestNeighboursThatAreGoneSayNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h, _ := fleetBehind(t, testSettings())
+		defer func() { h.stop() }()
+		told := 0
+		for _, lost := range [][2]int{{0, 250}, {500, 750}, {260, 360}} {
+			h.lose(lost[0], lost[1])
+			told += lost[1] - lost[0]
+			h.after(time.Hour)
+			h.expectCounts(told, 0)
+		}
+	})
+}
+
 // TestWhatIsWrongInMoreThanOneStageIsHeldBack: it may be something large that we do not understand, and is told when it lasts.
 func TestWhatIsWrongInMoreThanOneStageIsHeldBack(t *testing.T) {
 	for _, tt := range []struct {

@@ -160,7 +160,7 @@ func TestLawWhatIsCalmWouldBeSoInFull(t *testing.T) {
 		}
 		calm, dead = calm+x.calm, dead+x.calmDead
 	})
-	if calm*10 < looks || dead*100 < looks {
+	if calm*20 < looks || dead*400 < looks {
 		t.Errorf("%d of %d looks were calm, %d of them with a dead resolver: this shows little", calm, looks, dead)
 	}
 }

@@ -18,8 +18,10 @@ type shelf struct {
 	lines   piece[PublishLine]
 	text    text
 
-	// parameters and texts are those of the domain that is being put there.
-	parameters, texts []string
+	// parameters and texts are those of the domain that is being put there, places where the texts are found.
+	parameters []string
+	texts      []*string
+	places     []int
 }
 
 // put lets what a domain says several times, such as a key in its parameters, its expectation and what is to be
@@ -35,15 +37,10 @@ func (s *shelf) put(d Domain) *Domain {
 		if at := slices.Index(s.parameters, *text); at >= 0 {
 			*text = s.parameters[at]
 		} else {
-			s.texts = append(s.texts, *text)
+			s.texts = append(s.texts, text)
 		}
 	})
-	all := s.write(s.texts)
-	d.eachText(func(text *string) {
-		if at := strings.Index(all, *text); at >= 0 {
-			*text = all[at : at+len(*text)]
-		}
-	})
+	s.write(s.texts)
 	return s.domains.one(s.together, d)
 }
 
@@ -113,22 +110,34 @@ func (d *Domain) eachText(f func(s *string)) {
 	}
 }
 
-// write gives a text in which all of the texts are.
-func (s *shelf) write(texts []string) string {
-	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // the longer ones have the shorter in them
+// write replaces texts by parts of one text in which all of them are.
+func (s *shelf) write(texts []*string) {
+	slices.SortFunc(texts, func(a, b *string) int { return len(*b) - len(*a) }) // the longer ones have the shorter in them
 	size := 0
 	for _, text := range texts {
-		size += len(text)
+		size += len(*text)
 	}
 	s.text.grow(s.together, size)
 	from := s.text.Len()
-	for _, text := range texts {
-		if !strings.Contains(s.text.String()[from:], text) {
-			s.text.WriteString(text)
+	s.places = s.places[:0]
+	for i, text := range texts {
+		if i > 0 && *text == *texts[i-1] {
+			s.places = append(s.places, s.places[i-1])
+			continue
 		}
+		at := strings.Index(s.text.String()[from:], *text)
+		if at < 0 {
+			at = s.text.Len() - from
+			s.text.WriteString(*text)
+		}
+		s.places = append(s.places, at)
 	}
-	if s.together {
-		return s.text.String()[from:]
+	all := s.text.String()[from:]
+	if !s.together {
+		all = strings.Clone(all)
 	}
-	return strings.Clone(s.text.String()[from:])
+	for i, text := range texts {
+		*text = all[s.places[i] : s.places[i]+len(*text)]
+	}
+	clear(texts) // they must not keep the domain
 }

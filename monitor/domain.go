@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/rrset"
@@ -79,6 +81,11 @@ type StringList []string
 
 // UnmarshalJSON reads a list, or one string.
 func (l *StringList) UnmarshalJSON(b []byte) error {
+	// Nearly all are one text as it is, and a start reads hundreds of thousands of them.
+	if n := len(b) - 1; n > 0 && b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b) {
+		*l = StringList{string(b[1:n])}
+		return nil
+	}
 	var one string
 	if json.Unmarshal(b, &one) == nil {
 		*l = StringList{one}

@@ -225,16 +225,16 @@ func (w *writing) number() {
 // setSeq writes one of the numbers that follow the format of a row or an entry.
 func setSeq(v []byte, which int, seq uint64) { binary.BigEndian.PutUint64(v[1+8*which:], seq) }
 
-func (w *writing) write(tx *bolt.Tx) error {
+func (w *writing) write(tx *writeTx) error {
 	b := w.batch
 	return errors.Join(
 		w.names.save(tx), commitRegistry(tx, b), w.writeStates(tx), w.writeTransitions(tx), w.writeRows(tx), w.writeEnds(tx),
 		commitIncidents(tx, b), commitUpkeep(tx, b), commitAudit(tx, b), commitNotices(tx, b), commitSweep(tx, b))
 }
 
-func (w *writing) writeStates(tx *bolt.Tx) error {
+func (w *writing) writeStates(tx *writeTx) error {
 	bucket, unwatched := tx.Bucket(bucketStates), tx.Bucket(bucketUnwatched)
-	bucket.FillPercent = fill
+	bucket.Fill()
 	some, _ := unwatched.Cursor().First()
 	for _, st := range w.states {
 		if err := bucket.Put(st.k, st.v); err != nil {
@@ -257,9 +257,9 @@ func (w *writing) writeStates(tx *bolt.Tx) error {
 	return nil
 }
 
-func (w *writing) writeTransitions(tx *bolt.Tx) error {
+func (w *writing) writeTransitions(tx *writeTx) error {
 	log := tx.Bucket(bucketTransitions)
-	log.FillPercent = fill
+	log.Fill()
 	for i, v := range w.transitions {
 		if err := log.Put(seqKey(w.changed+uint64(i)+1), v); err != nil {
 			return err
@@ -268,9 +268,9 @@ func (w *writing) writeTransitions(tx *bolt.Tx) error {
 	return log.SetSequence(w.changed + uint64(len(w.transitions)))
 }
 
-func (w *writing) writeRows(tx *bolt.Tx) error {
+func (w *writing) writeRows(tx *writeTx) error {
 	current, states := tx.Bucket(bucketCurrent), tx.Bucket(bucketStates)
-	current.FillPercent = fill
+	current.Fill()
 	for _, r := range w.rows {
 		if err := current.Put(r.key, r.value); err != nil {
 			return err
@@ -284,9 +284,9 @@ func (w *writing) writeRows(tx *bolt.Tx) error {
 	return nil
 }
 
-func (w *writing) writeEnds(tx *bolt.Tx) error {
+func (w *writing) writeEnds(tx *writeTx) error {
 	log := tx.Bucket(bucketEnded)
-	log.FillPercent = fill
+	log.Fill()
 	for i, e := range w.ends {
 		if err := log.Put(seqKey(w.ended+uint64(i)+1), e.value); err != nil {
 			return err
@@ -295,7 +295,7 @@ func (w *writing) writeEnds(tx *bolt.Tx) error {
 	return log.SetSequence(w.ended + uint64(len(w.ends)))
 }
 
-func commitRegistry(tx *bolt.Tx, b monitor.Batch) error {
+func commitRegistry(tx *writeTx, b monitor.Batch) error {
 	bucket := tx.Bucket(bucketDomains)
 	for _, d := range b.Domains {
 		if err := putJSON(bucket, []byte(d.Name), d); err != nil {
@@ -310,7 +310,7 @@ func commitRegistry(tx *bolt.Tx, b monitor.Batch) error {
 	return nil
 }
 
-func commitUpkeep(tx *bolt.Tx, b monitor.Batch) error {
+func commitUpkeep(tx *writeTx, b monitor.Batch) error {
 	if len(b.Upkeep) == 0 && len(b.UpkeepGone) == 0 {
 		return nil
 	}
@@ -331,16 +331,16 @@ func commitUpkeep(tx *bolt.Tx, b monitor.Batch) error {
 	return nil
 }
 
-func commitAudit(tx *bolt.Tx, b monitor.Batch) error {
+func commitAudit(tx *writeTx, b monitor.Batch) error {
 	return appendLog(tx, bucketAudit, b.Audit, func(a *monitor.Audit, seq uint64) { a.Seq = seq })
 }
 
-func commitNotices(tx *bolt.Tx, b monitor.Batch) error {
+func commitNotices(tx *writeTx, b monitor.Batch) error {
 	return appendLog(tx, bucketNotices, b.Notices, func(*monitor.Notice, uint64) {})
 }
 
 // appendLog appends to a log that the first databases do not have.
-func appendLog[T any](tx *bolt.Tx, name []byte, rows []T, number func(row *T, seq uint64)) error {
+func appendLog[T any](tx *writeTx, name []byte, rows []T, number func(row *T, seq uint64)) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -348,7 +348,7 @@ func appendLog[T any](tx *bolt.Tx, name []byte, rows []T, number func(row *T, se
 	if err != nil {
 		return err
 	}
-	bucket.FillPercent = fill
+	bucket.Fill()
 	for _, row := range rows {
 		seq, err := bucket.NextSequence()
 		if err != nil {
@@ -363,7 +363,7 @@ func appendLog[T any](tx *bolt.Tx, name []byte, rows []T, number func(row *T, se
 }
 
 // commitIncidents keeps the ends of incidents; open ones live in their record's state.
-func commitIncidents(tx *bolt.Tx, b monitor.Batch) error {
+func commitIncidents(tx *writeTx, b monitor.Batch) error {
 	bucket := tx.Bucket(bucketIncidents)
 	for _, in := range b.Incidents {
 		if in.Open() {
@@ -378,12 +378,12 @@ func commitIncidents(tx *bolt.Tx, b monitor.Batch) error {
 	return nil
 }
 
-func commitSweep(tx *bolt.Tx, b monitor.Batch) error {
+func commitSweep(tx *writeTx, b monitor.Batch) error {
 	if b.Sweep == nil {
 		return nil
 	}
 	bucket := tx.Bucket(bucketSweeps)
-	bucket.FillPercent = fill
+	bucket.Fill()
 	seq, err := bucket.NextSequence()
 	if err != nil {
 		return err

@@ -5,85 +5,80 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-const (
-	// compactBatch is how many bytes one transaction of a compaction writes at most.
-	compactBatch = 16 << 20
-	// compactLook is how often it is looked how far a compaction has come.
-	compactLook = 200 * time.Millisecond
+var (
+	// ErrCompacting is that a compaction is under way already.
+	ErrCompacting = errors.New("a compaction is under way")
+	// ErrRoom is that there is too little room on the disk for a compaction.
+	ErrRoom = errors.New("too little room on the disk")
 )
 
-// Compact writes a database that no daemon uses anew, without the room that deleted rows have left, and puts it in the
-// place of the old one. It gives both sizes in bytes. Progress, if it is not nil, is told now and then how much is
-// written, and of how much at most. With an error the old file is as it was.
-func Compact(ctx context.Context, path string, progress func(done, of int64)) (before, after int64, err error) {
+// Compaction says what a compaction did.
+type Compaction struct {
+	// Before and After are the sizes of the file in bytes.
+	Before, After int64
+	// Took is how long it took, and Held for how long of that nobody could commit, at its end.
+	Took, Held time.Duration
+	// Meanwhile counts the keys that were written meanwhile and taken over afterwards.
+	Meanwhile int
+}
+
+// Compact compacts the database at path, which no daemon uses. It is CompactBeside in a hurry.
+func Compact(ctx context.Context, path string, progress func(done, of int64)) (Compaction, error) {
 	if _, err := os.Stat(path); err != nil {
-		return 0, 0, fmt.Errorf("compact: %w", err) // Open would make one
+		return Compaction{}, fmt.Errorf("compact: %w", err) // Open would make one
 	}
 	s, err := Open(ctx, path, Options{})
 	if err != nil {
-		return 0, 0, err
+		return Compaction{}, err
 	}
-	before = s.Size()
-	fresh := path + ".compact"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, 0, errors.Join(fmt.Errorf("compact %s: %w", path, err), s.Close())
-	}
-	stop := report(fresh, before, progress)
-	err = s.writeTo(fresh)
-	stop()
-	err = errors.Join(err, s.Close())
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		_ = os.Remove(fresh)
-		return 0, 0, fmt.Errorf("compact %s: %w", path, err)
-	}
-	if err := os.Rename(fresh, path); err != nil {
-		return 0, 0, fmt.Errorf("compact %s: %w", path, err)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, 0, fmt.Errorf("compact %s: %w", path, err)
-	}
-	return before, info.Size(), syncDir(filepath.Dir(path))
+	done, err := s.compact(ctx, progress, 0)
+	return done, errors.Join(err, s.Close())
 }
 
-func (s *Store) writeTo(path string) error {
-	dst, err := bolt.Open(path, 0o600, nil)
-	if err != nil {
-		return err
-	}
-	err = guard(s.path, func() error { return bolt.Compact(dst, s.db, compactBatch) })
-	return errors.Join(err, dst.Sync(), dst.Close())
+// CompactBeside writes the database anew, without the room that deleted rows have left, and puts the new file in the
+// place of the old one. Commits and reads go on meanwhile: they share the disk, but only for Held at the end nobody
+// can commit. Who reads over the end reads on in the old file, whose room on the disk is free when the last of them is done.
+//
+// Progress, if it is not nil, is told how many bytes are copied, and of how many at most. There is one compaction at a
+// time, for others it is ErrCompacting. With an error the database is as it was, but if the error says otherwise; Close
+// ends a compaction with one.
+func (s *Store) CompactBeside(ctx context.Context, progress func(done, of int64)) (Compaction, error) {
+	return s.compact(ctx, progress, pauseBeside)
 }
 
-// report tells how large a file has become until it is stopped.
-func report(path string, of int64, progress func(done, of int64)) (stop func()) {
-	if progress == nil {
-		return func() {}
+func (s *Store) compact(ctx context.Context, progress func(done, of int64), pause float64) (done Compaction, err error) {
+	if !s.compacting.TryLock() {
+		return done, fmt.Errorf("compact %s: %w", s.path, ErrCompacting)
 	}
-	ended, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(over)
-		tick := time.NewTicker(compactLook)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ended:
-				return
-			case <-tick.C:
-				if info, err := os.Stat(path); err == nil {
-					progress(min(info.Size(), of), of)
-				}
-			}
-		}
-	}()
-	return func() { close(ended); <-over }
+	defer s.compacting.Unlock()
+	began := time.Now()
+	c := &compaction{s: s, pause: pause, progress: progress}
+	if err = c.begin(); err == nil {
+		done.Before = s.Size()
+		err = c.run(ctx)
+	}
+	if err != nil {
+		return done, fmt.Errorf("compact %s: %w", s.path, err)
+	}
+	done.After, done.Took, done.Held, done.Meanwhile = s.Size(), time.Since(began), c.held, c.meanwhile
+	return done, nil
+}
+
+// Room gives how large the database is, and how much of that is room that deleted rows have left, in bytes.
+func (s *Store) Room() (size, free int64, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		stats, page := tx.DB().Stats(), int64(tx.DB().Info().PageSize)
+		size = tx.Size()
+		free = min(size, int64(stats.FreePageN+stats.PendingPageN)*page)
+		return nil
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at %s: %w", s.path, err)
+	}
+	return size, free, nil
 }

@@ -115,7 +115,7 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 		return err
 	}
 	to := &Store{db: db, path: path}
-	err = to.update(createBuckets)
+	err = guard(path, func() error { return db.Update(createBuckets) })
 	if err == nil {
 		err = to.view(to.names.load)
 	}
@@ -215,7 +215,7 @@ func (m *migration) run() error {
 	if _, err := m.to.bucket(bucketNames); err != nil {
 		return err
 	}
-	if err := m.names.save(m.to.tx); err != nil {
+	if err := m.names.save(&writeTx{tx: m.to.tx}); err != nil {
 		return err
 	}
 	return m.to.end()

@@ -153,7 +153,7 @@ func TestF81AnOlderSchemaIsNotTouchedByReading(t *testing.T) {
 	if _, err := Open(ctx, path, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "maildrift compact "+path) {
 		t.Errorf("%v, want a refusal that says what to do", err)
 	}
-	if _, _, err := Compact(ctx, path, nil); err != nil {
+	if _, err := Compact(ctx, path, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(ctx, path, Options{ReadOnly: true})

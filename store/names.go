@@ -97,7 +97,7 @@ func (n *names) learn(b monitor.Batch) {
 }
 
 // save writes what is unsaved; saved is for when that is on disk.
-func (n *names) save(tx *bolt.Tx) error {
+func (n *names) save(tx *writeTx) error {
 	bucket := tx.Bucket(bucketNames)
 	for text := range n.unsaved {
 		name := n.numbers[text]

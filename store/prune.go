@@ -79,7 +79,7 @@ func (s *Store) pruneLog(ctx context.Context, log []byte, before, now time.Time,
 	for ctx.Err() == nil && !o.done {
 		err := s.view(func(tx *bolt.Tx) error { return o.find(tx.Bucket(log)) })
 		if err == nil && len(o.keys) > 0 {
-			err = s.update(func(tx *bolt.Tx) error { return deleteAll(tx.Bucket(log), o.keys) })
+			err = s.update(func(tx *writeTx) error { return deleteAll(tx.Bucket(log), o.keys) })
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", log, err)
@@ -125,7 +125,7 @@ func (o *oldest) find(log *bolt.Bucket) error {
 	return nil
 }
 
-func deleteAll(b *bolt.Bucket, keys [][]byte) error {
+func deleteAll(b *writeBucket, keys [][]byte) error {
 	for _, k := range keys {
 		if err := b.Delete(k); err != nil {
 			return err
@@ -151,7 +151,7 @@ func (s *Store) pruneUnwatched(ctx context.Context, before time.Time, n *int) er
 func (s *Store) pruneRows(before time.Time, from *[]byte, n *int) (done bool, err error) {
 	s.commits.Lock()
 	defer s.commits.Unlock()
-	err = s.update(func(tx *bolt.Tx) error {
+	err = s.update(func(tx *writeTx) error {
 		c := tx.Bucket(bucketUnwatched).Cursor()
 		var keys [][]byte
 		k, _ := c.Seek(*from)
@@ -169,7 +169,7 @@ func (s *Store) pruneRows(before time.Time, from *[]byte, n *int) (done bool, er
 	return done, err
 }
 
-func (s *Store) pruneRow(tx *bolt.Tx, k []byte, before time.Time, n *int) error {
+func (s *Store) pruneRow(tx *writeTx, k []byte, before time.Time, n *int) error {
 	current, unwatched := tx.Bucket(bucketCurrent), tx.Bucket(bucketUnwatched)
 	v := current.Get(k)
 	if v == nil {

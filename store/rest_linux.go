@@ -13,7 +13,7 @@ import (
 func (s *Store) Rest() error {
 	return s.view(func(tx *bolt.Tx) error { // while it is read the file is not mapped anew at another place
 		//nolint:gosec // a file's size is not negative
-		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, s.db.Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED); errno != 0 {
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED); errno != 0 {
 			return fmt.Errorf("let go of the pages of %s: %w", s.path, errno)
 		}
 		return nil

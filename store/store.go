@@ -62,10 +62,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/errgroup"
 
 	"maildrift/monitor"
 )
@@ -109,12 +111,24 @@ type Options struct {
 
 // Store is an open database.
 type Store struct {
+	// db is the file that is in place. It is replaced by a compaction, which holds writers and readers then; to use it is
+	// enough to hold one of them.
 	db   *bolt.DB
 	path string
 	// names are the numbers of sources.
 	names names
 	// commits lets one at a time change rows of current, since a new one is made from that before it.
 	commits sync.Mutex
+	// writers lets one at a time write, readers many begin to read.
+	writers sync.Mutex
+	readers sync.RWMutex
+	// touched are the keys that a compaction has still to look at; nil without one. It is for those who hold writers.
+	touched *touched
+	// compacting is held by a compaction. closed tells it to end.
+	compacting sync.Mutex
+	closed     atomic.Bool
+	// olds closes files that were replaced, each when the last who reads it has ended.
+	olds errgroup.Group
 }
 
 // Open opens the database at path, or makes a new one if there has never been
@@ -145,18 +159,43 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func openBolt(path string, o Options) (db *bolt.DB, err error) {
+// openBolt opens the file that is at path when it is open. While it waited for another process, that may have put
+// another file there, and what it let go of is the old one.
+func openBolt(path string, o Options) (*bolt.DB, error) {
+	for {
+		db, opened, err := openLocked(path, o)
+		switch {
+		case errors.Is(err, bolterrors.ErrTimeout):
+			return nil, fmt.Errorf("%w: %s is in use by %s; stop it first", ErrLocked, path, holder(path))
+		case err != nil:
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+		there, err := os.Stat(path)
+		if err == nil && os.SameFile(opened, there) {
+			return db, nil
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+	}
+}
+
+// openLocked opens the file that is at path now, when nobody else has it, and says which that is.
+func openLocked(path string, o Options) (db *bolt.DB, opened os.FileInfo, err error) {
 	err = guard(path, func() (err error) {
-		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, FreelistType: bolt.FreelistMapType})
+		db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout: o.Timeout, ReadOnly: o.ReadOnly, FreelistType: bolt.FreelistMapType,
+			OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+				f, err := os.OpenFile(name, flag, perm)
+				if err == nil {
+					opened, err = f.Stat()
+				}
+				return f, err
+			},
+		})
 		return err
 	})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%w: %s is in use by %s; stop it first", ErrLocked, path, holder(path))
-	case err != nil:
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	return db, nil
+	return db, opened, err
 }
 
 // begin brings an opened file to this program's version, reads what has to be in memory and notes who uses it.
@@ -175,6 +214,9 @@ func (s *Store) begin(ctx context.Context, o Options) error {
 	}
 	if o.ReadOnly {
 		return nil
+	}
+	if err := removeUnfinished(s.path); err != nil {
+		return fmt.Errorf("remove what is left of a compaction: %w", err)
 	}
 	if err := os.WriteFile(s.path+".pid", fmt.Appendf(nil, "%d %s\n", os.Getpid(), time.Now().UTC().Format(time.RFC3339)), 0o600); err != nil {
 		return fmt.Errorf("note who uses %s: %w", s.path, err)
@@ -263,12 +305,15 @@ func (s *Store) version() (v int, err error) {
 	return v, err
 }
 
-// Close closes the database.
+// Close closes the database. A compaction is given up, and waited for like those who read.
 func (s *Store) Close() error {
+	s.closed.Store(true)
+	s.compacting.Lock()
+	defer s.compacting.Unlock()
 	if !s.db.IsReadOnly() {
 		_ = os.Remove(s.path + ".pid")
 	}
-	return s.db.Close()
+	return errors.Join(s.olds.Wait(), s.db.Close())
 }
 
 // recordKey is "domain 0 record".
@@ -278,7 +323,7 @@ func recordKey(id monitor.RecordID) []byte {
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-func putJSON(b *bolt.Bucket, key []byte, v any) error {
+func putJSON(b *writeBucket, key []byte, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
@@ -317,5 +362,5 @@ func (s *Store) Writable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.update(func(*bolt.Tx) error { return nil })
+	return s.update(func(*writeTx) error { return nil })
 }

@@ -41,7 +41,7 @@ func (s *Store) Tokens(ctx context.Context) ([]access.Token, error) {
 
 // AddToken keeps a new token. It is ErrToken if there is one with that name.
 func (s *Store) AddToken(ctx context.Context, t access.Token) error {
-	return s.changeToken(ctx, t.Name, func(b *bolt.Bucket, known bool) error {
+	return s.changeToken(ctx, t.Name, func(b *writeBucket, known bool) error {
 		if known {
 			return fmt.Errorf("%w %s exists already: revoke it first, or choose another name", ErrToken, t.Name)
 		}
@@ -51,7 +51,7 @@ func (s *Store) AddToken(ctx context.Context, t access.Token) error {
 
 // UseToken writes down when a token was used.
 func (s *Store) UseToken(ctx context.Context, t access.Token) error {
-	return s.changeToken(ctx, t.Name, func(b *bolt.Bucket, known bool) error {
+	return s.changeToken(ctx, t.Name, func(b *writeBucket, known bool) error {
 		if !known {
 			return nil // it was revoked meanwhile
 		}
@@ -61,7 +61,7 @@ func (s *Store) UseToken(ctx context.Context, t access.Token) error {
 
 // RemoveToken forgets a token. It is ErrToken if there is none with that name.
 func (s *Store) RemoveToken(ctx context.Context, name string) error {
-	return s.changeToken(ctx, name, func(b *bolt.Bucket, known bool) error {
+	return s.changeToken(ctx, name, func(b *writeBucket, known bool) error {
 		if !known {
 			return fmt.Errorf("%w %s does not exist", ErrToken, name)
 		}
@@ -69,11 +69,11 @@ func (s *Store) RemoveToken(ctx context.Context, name string) error {
 	})
 }
 
-func (s *Store) changeToken(ctx context.Context, name string, change func(b *bolt.Bucket, known bool) error) error {
+func (s *Store) changeToken(ctx context.Context, name string, change func(b *writeBucket, known bool) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *writeTx) error {
 		b, err := tx.CreateBucketIfNotExists(bucketTokens)
 		if err != nil {
 			return err

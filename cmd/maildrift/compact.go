@@ -21,12 +21,12 @@ first, and the old one kept beside it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			progress := terminal.NewProgress(cmd.ErrOrStderr(), "compact", 0, terminal.Bytes, nil)
 			defer progress.End()
-			before, after, err := store.Compact(cmd.Context(), args[0], progress.Set)
+			done, err := store.Compact(cmd.Context(), args[0], progress.Set)
 			progress.End()
 			if err != nil {
 				return usageError(err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", args[0], terminal.Bytes(after), terminal.Bytes(before))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", args[0], terminal.Bytes(done.After), terminal.Bytes(done.Before))
 			return err
 		},
 	}

@@ -292,6 +292,27 @@ func BenchmarkStartUp(b *testing.B) {
 	b.ReportMetric((processorTime(b)-began).Seconds()/float64(b.N), "cpu-s/op")
 }
 
+// fleetAged gives a database in which every record has changed twenty times for every source, a year before the last
+// sweep.
+func fleetAged(b *testing.B, domains int) *Store {
+	b.Helper()
+	s := fleetStore(b, domains)
+	for round := 1; round <= 20; round++ {
+		for from := 0; from < domains; from += fleetStage {
+			var batch monitor.Batch
+			for d := from; d < min(from+fleetStage, domains); d++ {
+				for _, r := range fleetRecords {
+					fleetHeard(&batch, d, r, round, day.Add(time.Duration(round)*time.Hour))
+				}
+			}
+			batch.States, batch.Transitions = nil, nil
+			commit(b, s, batch)
+		}
+	}
+	commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Started: day.AddDate(1, 0, 0)}})
+	return s
+}
+
 // BenchmarkPruneBesideCommits deletes 280 ended answers a record while another goroutine commits what a sweep does, and
 // gives the longest that a commit took. It is to be held against the longest without a pruning, which is the disk's.
 func BenchmarkPruneBesideCommits(b *testing.B) {
@@ -300,21 +321,8 @@ func BenchmarkPruneBesideCommits(b *testing.B) {
 	var gone Pruned
 	for range b.N {
 		b.StopTimer()
-		s := fleetStore(b, domains)
-		for round := 1; round <= 20; round++ { // every record changes for every source
-			for from := 0; from < domains; from += fleetStage {
-				var batch monitor.Batch
-				for d := from; d < min(from+fleetStage, domains); d++ {
-					for _, r := range fleetRecords {
-						fleetHeard(&batch, d, r, round, day.Add(time.Duration(round)*time.Hour))
-					}
-				}
-				batch.States, batch.Transitions = nil, nil
-				commit(b, s, batch)
-			}
-		}
+		s := fleetAged(b, domains)
 		now := day.AddDate(1, 0, 0)
-		commit(b, s, monitor.Batch{Sweep: &monitor.SweepSummary{Started: now}})
 		for range 20 {
 			alone = max(alone, timedCommit(b, s, now))
 		}
@@ -340,6 +348,55 @@ func BenchmarkPruneBesideCommits(b *testing.B) {
 	b.ReportMetric(float64(gone.Intervals), "answers-gone")
 	b.ReportMetric(float64(longest.Microseconds())/1000, "longest-commit-ms")
 	b.ReportMetric(float64(alone.Microseconds())/1000, "longest-alone-ms")
+}
+
+// BenchmarkCompactBesideCommits compacts a fleet's database, most of which is room that deleted history has left, while
+// another goroutine commits what a sweep does, and goes on with that for a while in the new file. It gives the longest that a
+// commit took, which is to be held against the longest without a compaction, and how long nobody could commit at the end.
+func BenchmarkCompactBesideCommits(b *testing.B) {
+	domains := fleetDomains()
+	var longest, alone time.Duration
+	var commits int
+	var did Compaction
+	for range b.N {
+		b.StopTimer()
+		s := fleetAged(b, domains)
+		now := day.AddDate(1, 0, 0)
+		if _, err := s.Prune(ctx, Retention{History: 24 * time.Hour}, now); err != nil {
+			b.Fatal(err)
+		}
+		for range 100 {
+			alone = max(alone, timedCommit(b, s, now))
+		}
+		did = Compaction{}
+		done := make(chan Compaction, 1)
+		b.StartTimer()
+		go func() {
+			did, err := s.CompactBeside(ctx, nil)
+			if err != nil {
+				b.Error(err)
+			}
+			done <- did
+		}()
+		for after := 0; after < 100; commits++ {
+			longest = max(longest, timedCommit(b, s, now))
+			select {
+			case did = <-done:
+				b.StopTimer()
+			default:
+			}
+			if did.Took > 0 {
+				after++
+			}
+		}
+		_ = s.Close()
+	}
+	b.ReportMetric(float64(did.Before)/1e6, "MB-before")
+	b.ReportMetric(float64(did.After)/1e6, "MB-after")
+	b.ReportMetric(float64(commits)/float64(b.N), "commits")
+	b.ReportMetric(float64(longest.Microseconds())/1000, "longest-commit-ms")
+	b.ReportMetric(float64(alone.Microseconds())/1000, "longest-alone-ms")
+	b.ReportMetric(float64(did.Held.Microseconds())/1000, "held-ms")
 }
 
 func timedCommit(b *testing.B, s *Store, at time.Time) time.Duration {

@@ -225,6 +225,9 @@ func (c *compaction) add(p place, v []byte) error {
 
 // write writes the batch to the copy, and whatever else there is, and has it on the disk.
 func (c *compaction) write(also func(tx *bolt.Tx) error) error {
+	if len(c.batch) == 0 && also == nil {
+		return nil
+	}
 	return guard(c.path, func() error {
 		err := c.to.Update(func(tx *bolt.Tx) error {
 			for _, ch := range c.batch {
@@ -362,7 +365,7 @@ func (c *compaction) replace() error {
 		return err
 	}
 	durable := syncDir(filepath.Dir(c.real))
-	c.to.NoSync = false
+	c.to.NoSync = s.db.NoSync
 	s.touched = nil
 	s.goOnWith(c.to)
 	c.to = nil

@@ -561,6 +561,9 @@ func commitForEver(path string) {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
+	if os.Getenv("MAILDRIFT_TEST_COMPACTS") != "" {
+		go compactForEver(s)
+	}
 	for {
 		ts := monitor.Transition{ID: id("a.test", "spf"), Transition: judge.Transition{At: time.Now()}}
 		st := monitor.RecordState{ID: id("a.test", fmt.Sprint("k", rand.IntN(50))), Baseline: txt(strings.Repeat("x", rand.IntN(2000)))}
@@ -572,15 +575,36 @@ func commitForEver(path string) {
 	}
 }
 
-func TestF73KillLosesNothingThatWasAcknowledged(t *testing.T) {
+// compactForEver compacts beside the commits, and says how often.
+func compactForEver(s *Store) {
+	for {
+		if _, err := s.CompactBeside(ctx, nil); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+		fmt.Println("compacted")
+	}
+}
+
+func TestF73KillLosesNothingThatWasAcknowledged(t *testing.T) { killAfter(t, "committed") }
+
+// TestF73KillWhileItCompactsLosesNothing kills at any moment of the compactions after the first.
+func TestF73KillWhileItCompactsLosesNothing(t *testing.T) {
+	killAfter(t, "compacted", "MAILDRIFT_TEST_COMPACTS=1")
+}
+
+// killAfter kills a child that commits, a while after it said something, again and again, and holds what is there then
+// against what the child said.
+func killAfter(t *testing.T, said string, env ...string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "maildrift.db")
-	rounds, acknowledged := 15, 0
+	rounds, acknowledged, compacted := 15, 0, 0
 	if os.Getenv("MAILDRIFT_SOAK") != "" {
 		rounds = 300
 	}
 	for range rounds {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "MAILDRIFT_TEST_COMMITTER="+path)
+		cmd.Env = append(append(os.Environ(), "MAILDRIFT_TEST_COMMITTER="+path), env...)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -588,16 +612,25 @@ func TestF73KillLosesNothingThatWasAcknowledged(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		die := time.AfterFunc(time.Duration(20+rand.IntN(60))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		die := sync.OnceFunc(func() {
+			time.AfterFunc(time.Duration(rand.IntN(80))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		})
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			if lines.Text() != "committed" {
+			switch lines.Text() {
+			case "committed":
+				acknowledged++
+			case "compacted":
+				compacted++
+			default:
 				t.Errorf("the child says %q", lines.Text())
+				die()
 			}
-			acknowledged++
+			if lines.Text() == said {
+				die()
+			}
 		}
 		_ = cmd.Wait()
-		die.Stop()
 		s := open(t, path)
 		ts, err := s.Transitions(ctx, Query{Limit: 1 << 30})
 		if err != nil || len(ts) < acknowledged {
@@ -620,8 +653,9 @@ func TestF73KillLosesNothingThatWasAcknowledged(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+		leftovers(t, path)
 	}
-	t.Logf("%d kills, %d transactions, none lost", rounds, acknowledged)
+	t.Logf("%d kills, %d transactions, %d compactions, none lost", rounds, acknowledged, compacted)
 }
 
 func TestUpkeepIsKeptReplacedAndForgotten(t *testing.T) {

@@ -223,7 +223,8 @@ func (c *compaction) add(p place, v []byte) error {
 	return nil
 }
 
-// write writes the batch to the copy, and whatever else there is, and has it on the disk.
+// write writes the batch to the copy, and whatever else there is, and has it on the disk, where the
+// database waits for that.
 func (c *compaction) write(also func(tx *bolt.Tx) error) error {
 	if len(c.batch) == 0 && also == nil {
 		return nil
@@ -240,7 +241,7 @@ func (c *compaction) write(also func(tx *bolt.Tx) error) error {
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil || c.s.db.NoSync {
 			return err
 		}
 		return c.to.Sync()

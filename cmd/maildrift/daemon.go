@@ -30,12 +30,8 @@ import (
 	"maildrift/store"
 )
 
-const (
-	// stopWithin bounds how long HTTP clients may delay a stop.
-	stopWithin = 3 * time.Second
-	// pruneEvery is how often what is too old is taken out of the database.
-	pruneEvery = time.Hour
-)
+// stopWithin bounds how long HTTP clients may delay a stop.
+const stopWithin = 3 * time.Second
 
 // daemon is everything, wired.
 type daemon struct {
@@ -259,27 +255,6 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 		d.log.Info("maildrift has stopped")
 	}
 	return err
-}
-
-// keepPruning deletes what is older than it is to be kept.
-func (d *daemon) keepPruning(ctx context.Context) {
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	for {
-		d.mu.Lock()
-		keep := store.Retention{History: d.cfg.Retention.History, Sweeps: d.cfg.Retention.Sweeps}
-		d.mu.Unlock()
-		if gone, err := d.store.Prune(ctx, keep, time.Now()); err != nil && ctx.Err() == nil {
-			d.log.Error("old history is not deleted", "err", err)
-		} else if gone != (store.Pruned{}) {
-			d.log.Info("old history deleted", "transitions", gone.Transitions, "answers", gone.Intervals, "sweeps", gone.Sweeps)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 func (d *daemon) keepReloading(ctx context.Context, hangup <-chan os.Signal) {

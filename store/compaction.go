@@ -82,8 +82,8 @@ func (c *compaction) begin() (err error) {
 		return err
 	}
 	c.used = size - free
-	if has, known := roomOf(filepath.Dir(c.real)); known && has < c.used+roomBeside {
-		return fmt.Errorf("%w: there are %d bytes, and %d are needed", ErrRoom, has, c.used+roomBeside)
+	if err := needRoom(filepath.Dir(c.real), c.used+roomBeside); err != nil {
+		return err
 	}
 	if err := removeIfThere(c.path); err != nil {
 		return err
@@ -111,6 +111,14 @@ func removeUnfinished(path string) error {
 		return err
 	}
 	return removeIfThere(beside)
+}
+
+// needRoom is ErrRoom if fewer bytes can be written in a directory, as far as that is known.
+func needRoom(dir string, bytes int64) error {
+	if has, known := roomOf(dir); known && has < bytes {
+		return fmt.Errorf("%w: there are %d bytes in %s, and %d are needed", ErrRoom, has, dir, bytes)
+	}
+	return nil
 }
 
 // create opens the new file as the old one is, and for the same people.
@@ -297,8 +305,9 @@ func (c *compaction) behind() int {
 	return c.s.touched.n
 }
 
-// follow catches up until few keys are left.
+// follow catches up until few keys are left. It does not pause: it has to be faster than those who write.
 func (c *compaction) follow(ctx context.Context) error {
+	c.pause = 0
 	for range catchUpRounds {
 		n, err := c.catchUp(ctx)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -628,6 +629,15 @@ func ownerOf(info os.FileInfo) string {
 		return fmt.Sprint(st.Uid, ":", st.Gid)
 	}
 	return ""
+}
+
+func TestACompactionNeedsRoom(t *testing.T) {
+	if err := needRoom(t.TempDir(), 1); err != nil {
+		t.Errorf("for one byte: %v", err)
+	}
+	if err := needRoom(t.TempDir(), 1<<62); runtime.GOOS == "linux" && !errors.Is(err, ErrRoom) {
+		t.Errorf("for more than any disk has: %v", err)
+	}
 }
 
 // TestRoom tells what a compaction would give back.

@@ -47,6 +47,9 @@
 // their own copy of what they speak of, so pruning answers never makes history
 // unreadable.
 //
+// The file does not shrink by itself: CompactBeside writes it anew beside commits and reads, and puts the new file in its
+// place (compaction.go).
+//
 // All methods may be called concurrently; bbolt admits one writer at a time.
 package store
 

@@ -1,33 +1,65 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"maildrift/cmd/terminal"
+	"maildrift/monitor/web/client"
 	"maildrift/store"
 )
 
 func newCompact() *cobra.Command {
-	return &cobra.Command{
-		Use:   "compact FILE",
-		Short: "Write a stopped daemon's database anew, without the room that deleted history has left",
-		Long: `Writes a database anew, without the room that deleted history has left, and puts it in the place of the old one.
-The daemon must be stopped. There must be room for a second copy beside it. A file of an earlier version of the schema is brought to this program's
-first, and the old one kept beside it.`,
-		Example: `  maildrift compact /var/lib/maildrift/maildrift.db`,
-		Args:    exactArgs(1, "the database file"),
+	var r remote
+	c := &cobra.Command{
+		Use:   "compact [FILE]",
+		Short: "Write a database anew, without the room that deleted history has left",
+		Long: `Writes a database anew, without the room that deleted history has left, and puts it in the place of the old one. There
+must be room for a second copy beside it.
+
+Without FILE the running daemon does that beside its work; it does so by itself too, once more than half of a large database
+is free. With FILE the daemon must be stopped, and what takes long goes faster. A file of an earlier version of the schema is
+brought to this program's first, and the old one kept beside it.`,
+		Example: `  maildrift compact
+  maildrift compact /var/lib/maildrift/maildrift.db`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			progress := terminal.NewProgress(cmd.ErrOrStderr(), "compact", 0, terminal.Bytes, nil)
-			defer progress.End()
-			done, err := store.Compact(cmd.Context(), args[0], progress.Set)
-			progress.End()
-			if err != nil {
-				return usageError(err)
+			if len(args) == 0 {
+				return r.do(compactDaemon)(cmd, args)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", args[0], terminal.Bytes(done.After), terminal.Bytes(done.Before))
-			return err
+			return compactFile(cmd, args[0])
 		},
 	}
+	r.flags(c)
+	return c
+}
+
+// compactDaemon has a running daemon do it.
+func compactDaemon(cmd *cobra.Command, c *client.Client, _ []string) error {
+	done, err := c.Compact(cmd.Context())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, was %s; it took %s, of which nothing could be committed for %s\n",
+		terminal.Bytes(done.After), terminal.Bytes(done.Before), done.Took.Round(time.Millisecond), done.Held.Round(time.Microsecond))
+	return err
+}
+
+// compactFile does it with a file that no daemon uses.
+func compactFile(cmd *cobra.Command, path string) error {
+	progress := terminal.NewProgress(cmd.ErrOrStderr(), "compact", 0, terminal.Bytes, nil)
+	defer progress.End()
+	done, err := store.Compact(cmd.Context(), path, progress.Set)
+	progress.End()
+	if errors.Is(err, store.ErrLocked) {
+		err = fmt.Errorf("%w, or leave out FILE to have the daemon do it", err)
+	}
+	if err != nil {
+		return usageError(err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", path, terminal.Bytes(done.After), terminal.Bytes(done.Before))
+	return err
 }

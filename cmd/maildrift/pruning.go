@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"maildrift/cmd/terminal"
+	"maildrift/monitor/web"
+	"maildrift/monitor/web/wire"
 	"maildrift/store"
 )
 
@@ -53,18 +57,27 @@ func (d *daemon) compact(ctx context.Context) (tried bool) {
 	if err == nil && !worthCompacting(size, free) {
 		return false
 	}
-	var done store.Compaction
 	if err == nil {
-		done, err = d.store.CompactBeside(ctx, nil)
+		_, err = d.compactNow(ctx)
 	}
-	switch {
-	case err == nil:
-		d.log.Info("the database was compacted", "before", terminal.Bytes(done.Before), "after", terminal.Bytes(done.After),
-			"took", done.Took.Round(time.Millisecond), "commits_held_for", done.Held.Round(time.Microsecond), "keys_written_meanwhile", done.Meanwhile)
-	case ctx.Err() == nil:
+	if err != nil && ctx.Err() == nil {
 		d.log.Error("the database is not compacted; it is used on as it is", "err", err)
 	}
 	return true
+}
+
+// compactNow compacts the database in any case.
+func (d *daemon) compactNow(ctx context.Context) (wire.Compaction, error) {
+	done, err := d.store.CompactBeside(ctx, nil)
+	if errors.Is(err, store.ErrCompacting) {
+		return wire.Compaction{}, fmt.Errorf("%w: %w", web.ErrBusy, err)
+	}
+	if err != nil {
+		return wire.Compaction{}, err
+	}
+	d.log.Info("the database was compacted", "before", terminal.Bytes(done.Before), "after", terminal.Bytes(done.After),
+		"took", done.Took.Round(time.Millisecond), "commits_held_for", done.Held.Round(time.Microsecond), "keys_written_meanwhile", done.Meanwhile)
+	return wire.Compaction{Before: done.Before, After: done.After, Took: done.Took, Held: done.Held}, nil
 }
 
 // worthCompacting says whether so much of a database is free that it is written anew. What history frees is used again, so

@@ -11,6 +11,8 @@ import (
 
 	"maildrift/monitor"
 	"maildrift/monitor/config"
+	"maildrift/monitor/judge"
+	"maildrift/monitor/rrset"
 	"maildrift/store"
 )
 
@@ -30,6 +32,18 @@ func TestWorthCompacting(t *testing.T) {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
+}
+
+// TestCompactARunningDaemon compacts its database from the command line, reads its history and sees it go on; from the file
+// itself the command keeps away.
+func TestCompactARunningDaemon(t *testing.T) {
+	s := newBench(t)
+	s.cmd("compact").expect(t, exitGood, "of which nothing could be committed for ", "")
+	s.cmd("history", string(demoApex)).expect(t, exitGood, "dmarc", "")
+	s.lab.Delete(demoApex, "_dmarc."+demoApex, rrset.TXT)
+	s.await("the record is missing", "dmarc", func(st *monitor.RecordState) bool { return st.Verdict == judge.Missing })
+	s.cmd("history", string(demoApex)).expect(t, exitGood, "missing", "")
+	s.cmd("compact", filepath.Join(s.daemon.cfg.DataDir, "maildrift.db")).expect(t, exitUsage, "", "in use by")
 }
 
 // TestTheDaemonGivesRoomBack prunes what is old as the daemon does, and then compacts what is left.

@@ -32,7 +32,7 @@ const (
 	Read
 	// Operate may also register domains, check, accept, announce, pause and silence.
 	Operate
-	// Admin may also remove domains, make backups, reload the configuration and manage tokens.
+	// Admin may also remove domains, make backups, compact the database, reload the configuration and manage tokens.
 	Admin
 )
 
@@ -123,7 +123,7 @@ func Needed(method, path string) Scope {
 	switch {
 	case path == "/-/healthy", path == "/-/ready", path == "/signin", path == "/signout", strings.HasPrefix(path, "/static/"):
 		return Nobody
-	case isAPI && (api == "backup" || api == "tokens" || strings.HasPrefix(api, "tokens/")):
+	case isAPI && (api == "backup" || api == "compact" || api == "tokens" || strings.HasPrefix(api, "tokens/")):
 		return Admin
 	case reads:
 		return Read

@@ -78,7 +78,7 @@ func TestNeeded(t *testing.T) {
 		"POST /alertmanager/api/v2/silences": access.Operate, "DELETE /alertmanager/api/v2/silence/1": access.Operate, "POST /register": access.Operate,
 		"PATCH /nothing": access.Operate, "POST /api/v1/import": access.Operate,
 		"DELETE /api/v1/domains/a.example": access.Admin, "POST /domains/a.example/remove": access.Admin, "POST /-/reload": access.Admin,
-		"GET /api/v1/backup": access.Admin, "HEAD /api/v1/backup": access.Admin, "GET /api/v1/tokens": access.Admin, "DELETE /api/v1/tokens/x": access.Admin,
+		"GET /api/v1/backup": access.Admin, "POST /api/v1/compact": access.Admin, "HEAD /api/v1/backup": access.Admin, "GET /api/v1/tokens": access.Admin, "DELETE /api/v1/tokens/x": access.Admin,
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		if got := access.Needed(method, path); got != want {

@@ -55,6 +55,9 @@ func (s *site) statusOperations(api huma.API) {
 		Content:     map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
 	}}
 	huma.Register(api, backup, s.backup)
+	if s.Compact != nil {
+		huma.Register(api, operation(http.MethodPost, "/compact", "compact", "Give back the room in the database that deleted history has left", 409), s.compact)
+	}
 }
 
 // trialInput knows the response, whose deadline is moved: receivers may take their time.

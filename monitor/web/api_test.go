@@ -287,6 +287,7 @@ func TestAFailingStoreIsToldAndLogged(t *testing.T) {
 		"GET /api/v1/intervals":                                  "page 17 is torn",
 		"GET /api/v1/sweeps":                                     "page 17 is torn",
 		"GET /api/v1/backup":                                     "disk on fire",
+		"POST /api/v1/compact":                                   "page 17 is torn",
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		body := ""

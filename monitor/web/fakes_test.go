@@ -475,6 +475,8 @@ type world struct {
 	// fixed is the handler if it is to be the same for all requests; passed is how far the clock has gone.
 	fixed  http.Handler
 	passed time.Duration
+	// compacting says that a compaction is under way.
+	compacting bool
 }
 
 // safeBuffer takes the log from any goroutine.
@@ -513,6 +515,12 @@ func newWorld(t testing.TB) *world {
 		},
 		Receivers: func() []wire.Receiver {
 			return []wire.Receiver{{Receiver: "hook", Integration: "webhook[0]", LastSuccess: now.Add(-time.Minute), LastAttempt: now.Add(-time.Minute)}}
+		},
+		Compact: func(context.Context) (wire.Compaction, error) {
+			if w.compacting {
+				return wire.Compaction{}, fmt.Errorf("database: %w", web.ErrBusy)
+			}
+			return wire.Compaction{Before: 3000, After: 1000, Took: time.Second, Held: time.Millisecond}, w.history.fail
 		},
 		Engine: w.engine, History: w.history, Ready: func() error { return nil },
 		Version: "1.2.3", Started: now.Add(-time.Hour), Now: func() time.Time { return now.Add(w.passed) },

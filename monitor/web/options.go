@@ -92,6 +92,9 @@ type Options struct {
 	// TryAlert sends a test of that severity to a receiver, or without one where the routes lead, and says what each
 	// integration answers; a *monitor.FieldError for a receiver that does not exist. Without it the operation does not exist.
 	TryAlert func(ctx context.Context, receiver, severity string) ([]wire.Trial, error)
+	// Compact writes the database anew while it is used, without the room that deleted history has left. It is ErrBusy while
+	// another compaction is under way. Without it the operation does not exist.
+	Compact func(ctx context.Context) (wire.Compaction, error)
 	// Health says how resolvers have answered lately, Receivers how those fare who are told of alerts. Nil: nobody knows.
 	Health    func() []health.Source
 	Receivers func() []wire.Receiver

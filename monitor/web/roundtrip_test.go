@@ -164,6 +164,17 @@ func TestClientTestsAlerts(t *testing.T) {
 	}
 }
 
+func TestClientCompacts(t *testing.T) {
+	w := newWorld(t)
+	c, ctx := connect(t, w), t.Context()
+	done, err := c.Compact(ctx)
+	same(t, "compaction", done, err, wire.Compaction{Before: 3000, After: 1000, Took: time.Second, Held: time.Millisecond})
+	w.compacting = true
+	if _, err := c.Compact(ctx); err == nil || !strings.Contains(err.Error(), "under way already") {
+		t.Errorf("while there is one: %v", err)
+	}
+}
+
 func TestSilencesGoIntoTheAuditTrail(t *testing.T) {
 	w := populated(t)
 	w.options.Alertmanager = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

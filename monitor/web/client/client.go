@@ -188,6 +188,11 @@ func (c *Client) Backup(ctx context.Context, to io.Writer) (int64, error) {
 	return c.copyTo(ctx, api(http.MethodGet, "backup"), to)
 }
 
+// Compact has the daemon give back the room in its database that deleted history has left, beside its work.
+func (c *Client) Compact(ctx context.Context) (wire.Compaction, error) {
+	return get[wire.Compaction](ctx, c, api(http.MethodPost, "compact"))
+}
+
 // Ready gives nil if the daemon is ready, and else an error that says why not.
 func (c *Client) Ready(ctx context.Context) error {
 	return c.plain(ctx, http.MethodGet, "ready")

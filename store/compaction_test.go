@@ -96,8 +96,8 @@ var kinds = map[string]func(s *Store, dice *rand.Rand, at time.Time) error{
 	},
 }
 
-func batch(make func(dice *rand.Rand, at time.Time) monitor.Batch) func(*Store, *rand.Rand, time.Time) error {
-	return func(s *Store, dice *rand.Rand, at time.Time) error { return s.Commit(ctx, make(dice, at)) }
+func batch(of func(dice *rand.Rand, at time.Time) monitor.Batch) func(*Store, *rand.Rand, time.Time) error {
+	return func(s *Store, dice *rand.Rand, at time.Time) error { return s.Commit(ctx, of(dice, at)) }
 }
 
 func someRecord(dice *rand.Rand) monitor.RecordID {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -28,6 +29,10 @@ const (
 	catchUpRounds = 10
 	// restEvery is how many bytes are copied until the process lets go of the pages that they were in.
 	restEvery = 64 << 20
+	// giveBackPiece is how many bytes of the old file are freed at a time, and giveBackPause how long the file system has then
+	// for what others want of it.
+	giveBackPiece = 8 << 20
+	giveBackPause = 10 * time.Millisecond
 	// roomBeside is how many bytes of the disk a compaction leaves to those who commit.
 	roomBeside = 64 << 20
 )
@@ -368,16 +373,20 @@ func (c *compaction) replace() error {
 	defer s.writers.Unlock()
 	began := time.Now()
 	defer func() { c.held = time.Since(began) }()
-	if err := c.settle(); err != nil {
+	old, err := os.OpenFile(c.real, os.O_WRONLY, 0)
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(c.path, c.real); err != nil {
-		return err
+	if err = c.settle(); err == nil {
+		err = os.Rename(c.path, c.real)
+	}
+	if err != nil {
+		return errors.Join(err, old.Close())
 	}
 	durable := syncDir(filepath.Dir(c.real))
 	c.to.NoSync = s.db.NoSync
 	s.touched = nil
-	s.goOnWith(c.to)
+	s.goOnWith(c.to, old)
 	c.to = nil
 	if durable != nil {
 		return fmt.Errorf("the new file is in place, but may not be after a loss of power: %w", durable)
@@ -414,13 +423,33 @@ func (c *compaction) settle() error {
 	})
 }
 
-// goOnWith has everybody use another file from now on. Those who read the old one do so to their end; then it is closed.
-func (s *Store) goOnWith(db *bolt.DB) {
+// goOnWith has everybody use another file from now on. Those who read the old one do so to their end; then its room is given
+// back, and it is closed.
+func (s *Store) goOnWith(db *bolt.DB, file *os.File) {
 	s.readers.Lock()
-	old := s.db
-	s.db = db
+	old, reading := s.db, s.reading
+	s.db, s.reading = db, &sync.WaitGroup{}
 	s.readers.Unlock()
-	s.olds.Go(old.Close)
+	s.olds.Go(func() error {
+		reading.Wait()
+		return errors.Join(s.giveBack(file), old.Close())
+	})
+}
+
+// giveBack frees a file that has no name any more, from its end and in small pieces: to free a large one at once has whoever
+// commits wait for the file system. The file stays locked meanwhile, so that nobody looks into what is left of it.
+func (s *Store) giveBack(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	for size := info.Size(); size > 0 && err == nil; {
+		size = max(0, size-giveBackPiece)
+		if err = file.Truncate(size); !s.closed.Load() {
+			time.Sleep(giveBackPause)
+		}
+	}
+	return errors.Join(err, file.Close())
 }
 
 func removeIfThere(path string) error {

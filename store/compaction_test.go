@@ -485,6 +485,9 @@ func TestWhoReadsOverACompactionReadsOn(t *testing.T) {
 	if err := s.olds.Wait(); err != nil { // the old file is closed when nobody reads it
 		t.Error(err)
 	}
+	if n := handles(t, s.path+" (deleted)"); n != 0 {
+		t.Errorf("the old file is still open, %d times", n)
+	}
 }
 
 type writer func(b []byte) (int, error)
@@ -529,6 +532,12 @@ func TestThereIsOneCompactionAtATime(t *testing.T) {
 // TestNobodyElseGetsInBetween has others try to open the database while it is compacted: one who gives up at once, and one
 // who waits from before the file is replaced until it is closed, and then must not have the old one.
 func TestNobodyElseGetsInBetween(t *testing.T) {
+	t.Run("to write", func(t *testing.T) { getInBetween(t, Options{Timeout: time.Minute}) })
+	t.Run("to read", func(t *testing.T) { getInBetween(t, Options{Timeout: time.Minute, ReadOnly: true}) })
+}
+
+func getInBetween(t *testing.T, o Options) {
+	t.Helper()
 	s := grown(t, filepath.Join(t.TempDir(), "db"))
 	type opened struct {
 		s   *Store
@@ -537,7 +546,7 @@ func TestNobodyElseGetsInBetween(t *testing.T) {
 	waiting := make(chan opened)
 	wait := sync.OnceFunc(func() {
 		go func() {
-			other, err := Open(ctx, s.path, Options{Timeout: time.Minute})
+			other, err := Open(ctx, s.path, o)
 			waiting <- opened{other, err}
 		}()
 		for handles(t, s.path) < 2 {

@@ -22,20 +22,28 @@ func guard(path string, f func() error) (err error) {
 // view runs a read-only transaction. If the file is replaced meanwhile, it reads on in the old one.
 func (s *Store) view(f func(tx *bolt.Tx) error) error {
 	return guard(s.path, func() error {
-		tx, err := s.beginReading()
+		tx, end, err := s.beginReading()
 		if err != nil {
 			return err
 		}
-		defer func() { _ = tx.Rollback() }() // it has nothing to lose
+		defer end()
 		return f(tx)
 	})
 }
 
-// beginReading begins a transaction on the file that is in place. Nobody can close that until it has begun.
-func (s *Store) beginReading() (*bolt.Tx, error) {
+// beginReading begins a transaction on the file that is in place. Nobody can close that until it has ended.
+func (s *Store) beginReading() (tx *bolt.Tx, end func(), err error) {
 	s.readers.RLock()
 	defer s.readers.RUnlock()
-	return s.db.Begin(false)
+	if tx, err = s.db.Begin(false); err != nil {
+		return nil, nil, err
+	}
+	reading := s.reading
+	reading.Add(1)
+	return tx, func() {
+		_ = tx.Rollback() // it has nothing to lose
+		reading.Done()
+	}, nil
 }
 
 // update runs a read-write transaction.

@@ -114,7 +114,7 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	to := &Store{db: db, path: path}
+	to := newStore(db, path)
 	err = guard(path, func() error { return db.Update(createBuckets) })
 	if err == nil {
 		err = to.view(to.names.load)

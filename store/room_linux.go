@@ -14,7 +14,7 @@ func roomOf(dir string) (int64, bool) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, false
 	}
-	return int64(st.Bavail) * st.Bsize, true //nolint:gosec // no disk has 2^63 bytes
+	return int64(st.Bavail * uint64(st.Bsize)), true //nolint:gosec // no disk has 2^63 bytes
 }
 
 // giveTo gives a file to those who own another: a daemon must be able to open what root wrote anew.

@@ -122,9 +122,10 @@ type Store struct {
 	names names
 	// commits lets one at a time change rows of current, since a new one is made from that before it.
 	commits sync.Mutex
-	// writers lets one at a time write, readers many begin to read.
+	// writers lets one at a time write, readers many begin to read; reading counts those who read the file that is in place.
 	writers sync.Mutex
 	readers sync.RWMutex
+	reading *sync.WaitGroup
 	// touched are the keys that a compaction has still to look at; nil without one. It is for those who hold writers.
 	touched *touched
 	// compacting is held by a compaction. closed tells it to end.
@@ -155,31 +156,35 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, path: path}
+	s := newStore(db, path)
 	if err := s.begin(ctx, o); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
 }
 
+func newStore(db *bolt.DB, path string) *Store {
+	return &Store{db: db, path: path, reading: &sync.WaitGroup{}}
+}
+
 // openBolt opens the file that is at path when it is open. While it waited for another process, that may have put
-// another file there, and what it let go of is the old one.
+// another file there, and what it let go of is what was left of the old one.
 func openBolt(path string, o Options) (*bolt.DB, error) {
 	for {
 		db, opened, err := openLocked(path, o)
+		if there, errStat := os.Stat(path); opened != nil && errStat == nil && !os.SameFile(opened, there) {
+			if err == nil {
+				_ = db.Close() // nothing was written to it
+			}
+			continue
+		}
 		switch {
 		case errors.Is(err, bolterrors.ErrTimeout):
 			return nil, fmt.Errorf("%w: %s is in use by %s; stop it first", ErrLocked, path, holder(path))
 		case err != nil:
 			return nil, fmt.Errorf("open %s: %w", path, err)
 		}
-		there, err := os.Stat(path)
-		if err == nil && os.SameFile(opened, there) {
-			return db, nil
-		}
-		if err = errors.Join(err, db.Close()); err != nil {
-			return nil, fmt.Errorf("open %s: %w", path, err)
-		}
+		return db, nil
 	}
 }
 

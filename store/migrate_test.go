@@ -245,7 +245,7 @@ func TestACopyIsHeldAgainstTheOldFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			old := &Store{db: db, path: path}
+			old := newStore(db, path)
 			defer db.Close()
 			copied := filepath.Join(t.TempDir(), "copy.db")
 			if err := old.copyTo(ctx, copied); err != nil {

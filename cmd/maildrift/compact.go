@@ -21,7 +21,7 @@ func newCompact() *cobra.Command {
 must be room for a second copy beside it.
 
 Without FILE the running daemon does that beside its work; it does so by itself too, once more than half of a large database
-is free. With FILE the daemon must be stopped, and what takes long goes faster. A file of an earlier version of the schema is
+is free. With FILE the daemon must be stopped, and it goes faster. A file of an earlier version of the schema is
 brought to this program's first, and the old one kept beside it.`,
 		Example: `  maildrift compact
   maildrift compact /var/lib/maildrift/maildrift.db`,

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	bolt "go.etcd.io/bbolt"
-
 	"maildrift/monitor"
 )
 
@@ -64,7 +62,7 @@ func TestARecordThatCannotBeReadIsNamed(t *testing.T) {
 			b.Intervals = append(b.Intervals, monitor.Interval{ID: id(name, "spf"), Source: "one", From: day})
 		}
 		commit(t, s, b)
-		if err := s.update(func(tx *bolt.Tx) error {
+		if err := s.update(func(tx *writeTx) error {
 			return tx.Bucket(bucket).Put(recordKey(id("d2000.test", "spf")), []byte{valueFormat, 0xff})
 		}); err != nil {
 			t.Fatal(err)

@@ -31,6 +31,16 @@ func sweptFleet(t *testing.T, n int) (*Engine, *fleetOf) {
 	return e, f
 }
 
+// names gives the fleet's domains, in order and as a set.
+func (f *fleetOf) names() (names []rrset.Name, all map[rrset.Name]bool) {
+	all = map[rrset.Name]bool{}
+	for _, d := range f.domains {
+		names = append(names, d.Name)
+		all[d.Name] = true
+	}
+	return names, all
+}
+
 // known is all that an engine knows of its records.
 func known(e *Engine, s States) map[RecordID]any {
 	out := map[RecordID]any{}
@@ -57,12 +67,7 @@ func TestGatheringChangesNothing(t *testing.T) {
 	if len(want) != 6*len(f.domains) {
 		t.Fatalf("%d records", len(want))
 	}
-	var names []rrset.Name
-	fresh := map[rrset.Name]bool{}
-	for _, d := range f.domains {
-		names = append(names, d.Name)
-		fresh[d.Name] = true
-	}
+	names, fresh := f.names()
 	for range 3 {
 		e.gather(names, true, fresh)
 		e.touch()
@@ -112,12 +117,7 @@ func TestWhatManyHaveStaysShared(t *testing.T) {
 // TestAStageIsGatheredAgainWhenATenthLivesApart changes one domain after the other.
 func TestAStageIsGatheredAgainWhenATenthLivesApart(t *testing.T) {
 	e, f := sweptFleet(t, 100)
-	var names []rrset.Name
-	all := map[rrset.Name]bool{}
-	for _, d := range f.domains {
-		names = append(names, d.Name)
-		all[d.Name] = true
-	}
+	names, all := f.names()
 	apart := func() int {
 		n := 0
 		for _, name := range names {
@@ -151,12 +151,7 @@ func TestAStageIsGatheredAgainWhenATenthLivesApart(t *testing.T) {
 // TestRechecksKeepNoPieces lets a dozen domains be looked at again and again, of which one after the other is settled.
 func TestRechecksKeepNoPieces(t *testing.T) {
 	e, f := sweptFleet(t, 1012)
-	var names []rrset.Name
-	all := map[rrset.Name]bool{}
-	for _, d := range f.domains {
-		names = append(names, d.Name)
-		all[d.Name] = true
-	}
+	names, all := f.names()
 	for stage := range slices.Chunk(names, stageDomains) {
 		e.gather(stage, true, all)
 	}

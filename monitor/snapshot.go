@@ -148,6 +148,12 @@ func (e *Engine) Snapshot() *Snapshot {
 	return s
 }
 
+// registered says whether a domain is registered, not only watched for others.
+func (s *Snapshot) registered(name rrset.Name) bool {
+	_, ok := slices.BinarySearchFunc(s.Domains, name, func(d *Domain, name rrset.Name) int { return cmp.Compare(d.Name, name) })
+	return ok
+}
+
 // nameList keeps a registry as a list that is sorted by name, made anew when it is asked for after a change.
 type nameList struct{ list []*Domain }
 

@@ -334,9 +334,13 @@ func (e *Engine) estimate(settings *Settings, group Group, domains []*Domain, no
 		load.Policy = pace.Every
 	}
 	questions, asked := 0, workload{}
-	states := e.Snapshot().States
+	snapshot := e.Snapshot()
+	states := snapshot.States
 	for _, d := range domains {
 		questions += d.questions()
+		if d.Shared != nil && snapshot.registered(d.Name) {
+			continue // the states of that name are counted with it
+		}
 		states.countTTLs(d.Name, load.TTLs)
 		if settings.AskAuthority {
 			asked.count(states, d.Name)

@@ -105,6 +105,14 @@ func TestAServerOfTheWholeFleetIsItsBottleneck(t *testing.T) {
 			}
 		}
 		check()
+		// One of them is what others' records include, too: its servers are asked once.
+		e, d := h.engine, h.configured[0]
+		also := &Domain{Name: d.Name, Shared: &Shared{Count: 1}, Records: []Record{{Key: SharedKey, Name: d.Name, Expectation: mailrec.Expectation{Kind: mailrec.SPF}}}}
+		for _, party := range e.estimate(e.currentSettings(), settings.Groups["default"], append(h.configured[:n:n], also), time.Now()).Parties {
+			if party.Name == "ns1.test" && party.Fixed != n {
+				t.Errorf("%d questions for the server", party.Fixed)
+			}
+		}
 		h.stop()
 		h.start(settings, h.configured...)
 		check() // from the first sweep on: it is remembered

@@ -28,7 +28,7 @@ type Server struct {
 	Host rrset.Name
 	Addr netip.Addr
 	// SOA and NS are its answers about the apex; a server that is not authoritative for the zone, or
-	// does not answer, has Failed ones.
+	// does not answer, has Failed ones, and one that was not asked has Unasked ones.
 	SOA, NS view.Answer
 }
 
@@ -60,7 +60,7 @@ func (j *judgement) delegation(d Delegation) {
 func (j *judgement) reachable(d Delegation) {
 	failed := 0
 	for _, s := range d.Servers {
-		if s.SOA.Status == view.Found {
+		if s.SOA.Status == view.Found || s.SOA.Status == view.Unasked {
 			continue
 		}
 		failed++

@@ -52,7 +52,7 @@ func (s Surveyor) Look(ctx context.Context, subject hygiene.Subject, resolvers [
 			out.Known = subject.Known.Learn(string(texts[0]), subject.Policy)
 		}
 	}
-	out.Complete = l.book.Complete() && ctx.Err() == nil
+	out.Complete = l.book.Complete() && !l.withheld && ctx.Err() == nil
 	return out
 }
 
@@ -75,6 +75,8 @@ type look struct {
 	resolvers []*resolve.Source
 	zone      resolve.Zone
 	book      view.Book
+	// withheld says that questions to the zone's servers did not go out.
+	withheld bool
 }
 
 func (l *look) settle(ctx context.Context, s hygiene.Subject) (findings []hygiene.Finding) {
@@ -114,7 +116,13 @@ func (l *look) delegation(ctx context.Context, zone resolve.Zone) *hygiene.Deleg
 			queries = append(queries, resolve.Query{Source: s, Question: resolve.Question{Name: zone.Apex, Type: t}})
 		}
 	}
-	l.Asker.Ask(ctx, queries, func(o resolve.Observation) { seen[o.Source.ID+" "+o.Question.Type.String()] = o.Seen() })
+	l.Asker.Ask(ctx, queries, func(o resolve.Observation) {
+		if o.Withheld {
+			l.withheld = true
+			return
+		}
+		seen[o.Source.ID+" "+o.Question.Type.String()] = o.Seen()
+	})
 	for _, s := range zone.Servers {
 		host, _, _ := strings.Cut(s.ID, "/")
 		out.Servers = append(out.Servers, hygiene.Server{
@@ -123,7 +131,7 @@ func (l *look) delegation(ctx context.Context, zone resolve.Zone) *hygiene.Deleg
 		if !slices.Contains(out.Parent, rrset.Name(host)) {
 			out.Parent = append(out.Parent, rrset.Name(host))
 		}
-		if key := seen[s.ID+" DNSKEY"]; key.Status != view.Failed {
+		if key := seen[s.ID+" DNSKEY"]; key.Status == view.Found || key.Status.Absent() {
 			out.DNSKEY, out.RRSIG = key, seen[s.ID+" RRSIG"]
 		}
 	}

@@ -99,3 +99,33 @@ func TestResolversLearnNoAbsenceInTheZone(t *testing.T) {
 		}
 	}
 }
+
+// withholding is an asker that does not ask a server, as where it was silent about other zones.
+type withholding struct {
+	resolve.Asker
+	server string
+}
+
+func (w withholding) Ask(ctx context.Context, queries []resolve.Query, emit func(resolve.Observation)) {
+	var rest []resolve.Query
+	for _, q := range queries {
+		if !strings.HasPrefix(q.Source.ID, w.server) {
+			rest = append(rest, q)
+			continue
+		}
+		emit(resolve.Observation{Source: q.Source, Question: q.Question, Outcome: resolve.Timeout, Withheld: true})
+	}
+	w.Asker.Ask(ctx, rest, emit)
+}
+
+// TestAServerThatWasNotAskedIsNotJudged: what it would say is not known, and that all servers are dead would wake people.
+func TestAServerThatWasNotAskedIsNotJudged(t *testing.T) {
+	for _, server := range []string{"ns2.", "ns"} {
+		_, s, sources := lab(t)
+		s.Asker = withholding{s.Asker, server}
+		ids, complete := look(s, sources)
+		if complete || slices.Contains(ids, "ns_lame") || slices.Contains(ids, "ns_all_lame") || !slices.Contains(ids, "ns_one_network") {
+			t.Errorf("without %s*: found %q, complete %v", server, ids, complete)
+		}
+	}
+}

@@ -23,7 +23,7 @@ type tasting struct {
 // taste asks every resolver the canary questions. When so few pass that no
 // quorum is left, it asks again at once and once more after the confirmation wait: a
 // short hiccup of our own network is not worth waking anybody. Of a sweep's stages those that are not tasting yet when one has waited in
-// vain do not wait: it was no short hiccup.
+// vain do not wait: it was no short hiccup. Once those of one have passed all wait again.
 func (q *Inquiry) taste(ctx context.Context, sources []*resolve.Source, canaries []Canary, b *beside) tasting {
 	var t tasting
 	vain := b.waitedInVain()
@@ -35,10 +35,11 @@ func (q *Inquiry) taste(ctx context.Context, sources []*resolve.Source, canaries
 		t = q.tasteOnce(ctx, sources, canaries, try > 0)
 		t.count.add(count)
 		if t.distrusted == "" {
+			b.waitInVain(false)
 			return t
 		}
 	}
-	b.waitInVain()
+	b.waitInVain(true)
 	return t
 }
 

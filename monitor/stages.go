@@ -104,7 +104,7 @@ type beside struct {
 	// stages are all of them; held says that one was held back by the gate.
 	stages [][]rrset.Name
 	held   bool
-	// vain says that a stage waited for canaries to pass and they did not.
+	// vain says that a stage waited for canaries to pass and they did not, and have not passed since.
 	vain bool
 }
 
@@ -143,14 +143,14 @@ func (b *beside) awaits(name rrset.Name) bool {
 	return b.ahead[name]
 }
 
-// waitInVain takes in that canaries did not pass although it was waited for that.
-func (b *beside) waitInVain() {
+// waitInVain takes in that canaries did not pass although it was waited for that, or that they passed.
+func (b *beside) waitInVain(vain bool) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.vain = true
+	b.vain = vain
 }
 
 // waitedInVain says whether that is so.

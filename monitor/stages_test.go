@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -144,6 +145,38 @@ func TestAZoneOfManyStagesThatIsLostIsOneCause(t *testing.T) {
 		}
 		if causes != 1 || alone > 0 {
 			t.Errorf("%d causes, and %d records that are told by themselves", causes, alone)
+		}
+	})
+}
+
+// doorkeeper is an asker that answers only while it is open.
+type doorkeeper struct{ open bool }
+
+// Ask implements resolve.Asker.
+func (d *doorkeeper) Ask(_ context.Context, queries []resolve.Query, emit func(resolve.Observation)) {
+	for _, q := range queries {
+		o := resolve.Observation{Source: q.Source, Question: q.Question, Outcome: resolve.Timeout}
+		if d.open {
+			o.Outcome = resolve.Answered
+		}
+		emit(o)
+	}
+}
+
+// TestAfterAnOutageStagesWaitForCanariesAgain: while it lasts one waits in vain for all, and once it is over a hiccup is waited out.
+func TestAfterAnOutageStagesWaitForCanariesAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		settings := testSettings()
+		var d doorkeeper
+		q := &Inquiry{Asker: &d, Rules: settings.Rules}
+		b := besides([][]rrset.Name{{"a.test"}, {"b.test"}})
+		for i, tt := range []struct{ open, passes, waits bool }{{false, false, true}, {false, false, false}, {true, true, false}, {false, false, true}} {
+			d.open = tt.open
+			began := time.Now()
+			passed := q.taste(t.Context(), settings.Groups["default"].Resolvers, settings.Canaries[:1], b)
+			if waited := time.Since(began); (passed.distrusted == "") != tt.passes || (waited >= q.Rules.ConfirmWait) != tt.waits {
+				t.Errorf("stage %d waited for %s and is distrusted since %q", i, waited, passed.distrusted)
+			}
 		}
 	})
 }

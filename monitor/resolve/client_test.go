@@ -770,6 +770,34 @@ func TestF60WhereAllAreSilentNobodyIsLeftAloneForLong(t *testing.T) {
 	}
 }
 
+// TestADeadResolverRestsForLongerBetweenSweepsThatAreHoursApart: the others are as many as they were when they were asked last.
+func TestADeadResolverRestsForLongerBetweenSweepsThatAreHoursApart(t *testing.T) {
+	c := quickClient(t)
+	var lanes []*lane
+	for _, id := range []string{"a", "b", "c", "d", "replaced", "silent", "too"} {
+		l, err := c.lane(&Source{ID: id, Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ago := 2 * laneLife
+		if id == "replaced" {
+			ago *= 4
+		}
+		l.used.Store(time.Now().Add(-ago).UnixNano())
+		lanes = append(lanes, l)
+	}
+	silent := lanes[5:]
+	if first, most := c.rests(silent[0]); first != firstRest || most != longestRest*firstRest {
+		t.Errorf("one of six is silent, and rests for %s to %s", first, most)
+	}
+	for _, l := range append(silent[1:], lanes[3:5]...) {
+		l.breaker.shut.Store(true)
+	}
+	if _, most := c.rests(silent[0]); most != firstRest/shortestRest {
+		t.Errorf("three of six are silent, and rest for up to %s", most)
+	}
+}
+
 // A resolver is slow for zones whose servers are dead, and answers all else.
 func TestDeadZonesDoNotBlindAResolverForOthers(t *testing.T) {
 	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {

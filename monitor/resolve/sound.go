@@ -168,25 +168,36 @@ func (c *Client) rests(l *lane) (first, most time.Duration) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	var silent []*lane
+	silent, ours := c.silentBeside(l)
+	if !ours {
+		return c.o.Rest, longestRest * c.o.Rest
+	}
+	short := c.o.Rest / shortestRest
+	for _, other := range silent {
+		other.breaker.hasten(time.Now().Add(short))
+	}
+	return short, short
+}
+
+// silentBeside gives a resolver and those that are left alone, and whether that is half of all or more, so that it is our own fault. Resolvers count that were
+// asked in the hour before the last question to any, however long ago that is: others are not asked any more. The caller holds mu.
+func (c *Client) silentBeside(l *lane) (silent []*lane, ours bool) {
+	last := l.used.Load()
+	for _, other := range c.lanes {
+		if other.source.Role == Recursive {
+			last = max(last, other.used.Load())
+		}
+	}
 	all := 0
 	for _, other := range c.lanes {
-		if other.source.Role != Recursive || now.Sub(time.Unix(0, other.used.Load())) > laneLife {
+		if other.source.Role != Recursive || other != l && time.Duration(last-other.used.Load()) > laneLife {
 			continue
 		}
 		if all++; other == l || other.breaker.open() {
 			silent = append(silent, other)
 		}
 	}
-	if len(silent)*2 < all {
-		return c.o.Rest, longestRest * c.o.Rest
-	}
-	short := c.o.Rest / shortestRest
-	for _, other := range silent {
-		other.breaker.hasten(now.Add(short))
-	}
-	return short, short
+	return silent, len(silent)*2 >= all
 }
 
 // samples gives what a source is tried with: what it has answered before, and what every resolver knows, since it may be slow

@@ -44,6 +44,8 @@ type asking struct {
 	// careful are the questions to be asked with care, workers how many do so.
 	careful queue[task]
 	workers int
+	// probe is how it was found out with the batch's own questions whether a zone's server lives; nil while it was not.
+	probe *probe
 }
 
 // item is what has become of one query. The leg that it is at works on it; a leg that it was at before may end it by a late
@@ -132,7 +134,7 @@ func (a *asking) askCarefully() {
 		t := a.careful.pop()
 		a.mu.Unlock()
 		var o Observation
-		if a.client.admitted(a.ctx, a.lane, a.own) {
+		if admitted(a.ctx, a.allowed) {
 			o = a.client.askOne(a.ctx, a.lane, t.query, t.start)
 		} else {
 			o = a.lane.withheld()
@@ -147,6 +149,9 @@ func (a *asking) finish(q Query, o Observation) {
 	if o.At.IsZero() {
 		o.At = time.Now()
 	}
+	if o.Withheld {
+		a.tried(&o)
+	}
 	a.heard(&q, &o)
 	a.emit(o)
 	a.open.Add(-1)
@@ -157,13 +162,13 @@ func (a *asking) heard(q *Query, o *Observation) {
 	switch l := a.lane; {
 	case o.Withheld:
 	case o.Same:
-		l.answeredTo(q.Question)
+		l.answeredTo(q.Question, o.At)
 	case o.Outcome.life() == mute:
 		l.breaker.unanswered()
 	case o.Outcome == Refused && a.source.Role == Recursive:
 		l.breaker.refuses(time.Now())
 	case o.Outcome.life() != unsure:
-		l.answeredTo(q.Question)
+		l.answeredTo(q.Question, o.At)
 	}
 }
 
@@ -175,7 +180,7 @@ func (a *asking) begin(now time.Time, n int) (from, to int, out bool) {
 	if from = a.next; from == len(a.queries) {
 		return from, from, false
 	}
-	switch a.client.permit(a.lane, now, a.own) {
+	switch a.permit(now) {
 	case awaiting, sounding:
 		return from, from, false
 	case denied:

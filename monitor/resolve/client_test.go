@@ -554,13 +554,21 @@ func TestADeadSourceIsGivenUpAndLeftAlone(t *testing.T) {
 		}
 		before := s.asked.Load()
 		queries[7].Fresh = true
+		tried := 0
 		for _, o := range askAll(t, c, queries) {
-			if o.Outcome != Timeout || !o.Withheld || o.Tries != 0 {
+			if o.Outcome != Timeout || o.Withheld != (o.Tries == 0) {
 				t.Fatalf("%s after %d tries (%s)", o.Outcome, o.Tries, o.Detail)
 			}
+			if !o.Withheld {
+				tried++
+			}
 		}
-		if n := s.asked.Load() - before; n > 0 {
-			t.Errorf("a source that was dead a moment ago was sent %d messages", n)
+		samples := 0
+		if role == Authoritative { // it may be silent about other zones only
+			samples = mostSamples
+		}
+		if n := s.asked.Load() - before; tried != samples || int(n) > samples*s.source(role).signs() {
+			t.Errorf("a source that was dead a moment ago was sent %d messages for %d questions", n, tried)
 		}
 		silent := c.Silent()
 		if role == Authoritative && len(silent) > 0 || role == Recursive && (len(silent) != 1 || silent[0].Source.ID != s.source(role).ID || silent[0].Outcome != Timeout) {
@@ -582,8 +590,8 @@ func TestADeadSourceIsTriedOnceItHasRested(t *testing.T) {
 		askAll(t, c, queries)
 		before := s.asked.Load()
 		for _, o := range askAll(t, c, queries) {
-			if o.Outcome != Timeout || !o.Withheld {
-				t.Fatalf("%s (%s)", o.Outcome, o.Detail)
+			if o.Outcome != Timeout || !o.Withheld && (role == Recursive || o.Tries != s.source(role).signs()) {
+				t.Fatalf("%s after %d tries (%s)", o.Outcome, o.Tries, o.Detail)
 			}
 		}
 		if n := s.asked.Load() - before; n > 4*(mostSamples+2) { // the last try of the batch before may still be out
@@ -711,6 +719,77 @@ func TestAServerThatIsSilentAboutOneZoneIsAskedAboutOthers(t *testing.T) {
 	}
 }
 
+// TestAZoneThatLeavesAServerDoesNotBlindItForOthers, though it was the first that the server answered for, and those that only its own
+// questions are asked of meanwhile find it dead each time.
+func TestAZoneThatLeavesAServerDoesNotBlindItForOthers(t *testing.T) {
+	var left atomic.Bool
+	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
+		if name := q.Question[0].Name; !left.Load() || !strings.Contains(name, "left") {
+			reply(pack(t, authority(answerTo(t, q, name+` 300 IN TXT "v=spf1 -all"`))))
+		}
+	}})
+	src := s.source(Authoritative)
+	c := NewClient(Options{Timeout: 300 * time.Millisecond, Rate: 1e6})
+	defer c.Close()
+	zone := func(name string, n int) []Query {
+		all := many(src, n)
+		for i := range all {
+			all[i].Question.Name = rrset.Name(fmt.Sprintf("d%d.%s.test", i, name))
+		}
+		return all
+	}
+	askAll(t, c, zone("left", 6))
+	askAll(t, c, zone("live", 100))
+	left.Store(true)
+	l, err := c.lane(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !l.breaker.open() { // each recheck is one batch
+		askAll(t, c, zone("left", 6))
+	}
+	asked := 0
+	for _, o := range askAll(t, c, zone("left", 6)) {
+		if o.Outcome != Timeout {
+			t.Errorf("%s: %s", o.Question, o.Outcome)
+		}
+		if !o.Withheld {
+			asked++
+		}
+	}
+	if asked != mostSamples || !l.breaker.open() {
+		t.Errorf("of the zone that left %d questions were asked", asked)
+	}
+	live := zone("live", 100)
+	live[7].Fresh = true
+	for _, o := range askAll(t, c, live) {
+		if o.Outcome != Answered {
+			t.Errorf("%s: %s, withheld %v", o.Question, o.Outcome, o.Withheld)
+		}
+	}
+	askAll(t, c, zone("left", 6))
+	askAll(t, c, zone("left", 6))
+	if l.breaker.open() {
+		t.Error("it has answered for a zone that is there, and is found dead by one that is not")
+	}
+}
+
+// TestWhatASourceAnswersIsLearnedAgain: after a minute it is another question.
+func TestWhatASourceAnswersIsLearnedAgain(t *testing.T) {
+	var l lane
+	now := time.Now()
+	for _, tt := range []struct {
+		name  rrset.Name
+		after time.Duration
+		want  rrset.Name
+	}{{"a.test", 0, "a.test"}, {"b.test", knownFor, "a.test"}, {"c.test", knownFor + 1, "c.test"}} {
+		l.answeredTo(Question{tt.name, rrset.TXT}, now.Add(tt.after))
+		if got := l.known.Load().Name; got != tt.want {
+			t.Errorf("after %s it is %s, want %s", tt.after, got, tt.want)
+		}
+	}
+}
+
 // TestF4AResolverThatRefusesEverythingIsLeftAlone, and questions to it end as refused.
 func TestF4AResolverThatRefusesEverythingIsLeftAlone(t *testing.T) {
 	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {
@@ -795,6 +874,40 @@ func TestADeadResolverRestsForLongerBetweenSweepsThatAreHoursApart(t *testing.T)
 	}
 	if _, most := c.rests(silent[0]); most != firstRest/shortestRest {
 		t.Errorf("three of six are silent, and rest for up to %s", most)
+	}
+}
+
+// TestF60AfterAnOutageOfOurOwnZonesServersAreTriedAtOnce, but not where it is one resolver of many that is back.
+func TestF60AfterAnOutageOfOurOwnZonesServersAreTriedAtOnce(t *testing.T) {
+	for _, dead := range []int{1, 2} {
+		c := quickClient(t)
+		lanes := map[string]*lane{}
+		for _, id := range []string{"a", "b", "c", "ns"} {
+			role := Recursive
+			if id == "ns" {
+				role = Authoritative
+			}
+			l, err := c.lane(&Source{ID: id, Role: role, Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lanes[id] = l
+		}
+		now := time.Now()
+		for _, id := range []string{"a", "b", "ns"}[2-dead:] {
+			for range downAfter {
+				lanes[id].breaker.unanswered()
+			}
+			lanes[id].breaker.ask(now, 0)
+			lanes[id].sounded(mute, firstRest, firstRest)
+		}
+		if !lanes["b"].sounded(living, 0, 0) {
+			t.Fatal("the resolver lives, and is not back")
+		}
+		c.back(lanes["b"])
+		if tried := lanes["ns"].breaker.ask(time.Now(), 0) == sounding; tried != (dead == 2) {
+			t.Errorf("%d of 3 resolvers were silent and one is back: a zone's server is tried at once: %v", dead, tried)
+		}
 	}
 }
 

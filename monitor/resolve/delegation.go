@@ -366,7 +366,7 @@ func (c *Client) raw(ctx context.Context, s *Source, q Question) *dns.Msg {
 		return nil
 	}
 	query := Query{Source: s, Question: q}
-	if !c.admitted(ctx, l, []Query{query}) {
+	if !admitted(ctx, func(now time.Time) permit { return c.permit(l, now, []Query{query}) }) {
 		return nil
 	}
 	inTime, cancel := context.WithTimeout(ctx, c.o.Timeout)
@@ -378,7 +378,7 @@ func (c *Client) raw(ctx context.Context, s *Source, q Question) *dns.Msg {
 	o := Observation{Source: s, Question: q, Server: s.Addrs[0], Transport: UDP}
 	reply, err := c.exchange(inTime, l, &o, m, time.Now())
 	if err == nil {
-		l.answeredTo(q)
+		l.answeredTo(q, time.Now())
 	} else if outcome, _ := classify(err, o.Mismatches); outcome.life() == mute && ctx.Err() == nil {
 		l.breaker.unanswered()
 	}

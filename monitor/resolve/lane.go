@@ -33,9 +33,9 @@ type lane struct {
 	tls    *tls.Config
 	// turn goes round the source's addresses; prefer is the one that is asked first.
 	turn, prefer atomic.Uint32
-	// breaker is what is known of whether the source answers at all, known a question that it has answered; nil if there is none.
+	// breaker is what is known of whether the source answers at all, known a question that it has answered lately; nil if there is none.
 	breaker breaker
-	known   atomic.Pointer[Question]
+	known   atomic.Pointer[known]
 	log     *slog.Logger
 	// gone says that the lane was forgotten.
 	gone atomic.Bool

@@ -181,7 +181,7 @@ func (l *leg) ended(it *item) {
 
 // unanswered has a question asked again, at the next address, or gives it up.
 func (l *leg) unanswered(number int32, it *item, now time.Time) {
-	if it.waited += l.took(it, now); it.tries.Load() < maxTries && it.waited < l.whole && !l.lane.breaker.open() {
+	if it.waited += l.took(it, now); it.tries.Load() < maxTries && it.waited < l.whole && !l.hopeless() {
 		l.again(number)
 		return
 	}

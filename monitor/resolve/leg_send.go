@@ -14,7 +14,9 @@ func (l *leg) fill(now time.Time) time.Duration {
 	}
 	l.count()
 	if l.lane.breaker.open() {
-		l.drop(now)
+		if l.source.Role == Recursive || l.retry.len() > 0 && l.allowed(now) == denied {
+			l.drop(now)
+		}
 		l.takeUp(now, int(l.tempo.window))
 		return 0
 	}

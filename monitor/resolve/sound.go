@@ -10,8 +10,18 @@ import (
 	"maildrift/monitor/rrset"
 )
 
-// mostSamples is how many questions of a batch a zone's server is tried with.
-const mostSamples = 4
+const (
+	// mostSamples is how many questions of a batch a zone's server is tried with.
+	mostSamples = 4
+	// knownFor is after how long another question stands for what a source answers: the zone of the one before may leave.
+	knownFor = time.Minute
+)
+
+// known is a question that a source has answered, and when.
+type known struct {
+	Question
+	at time.Time
+}
 
 // Silence is that a resolver answers nothing, or refuses everything, and is left alone.
 type Silence struct {
@@ -38,7 +48,7 @@ func (c *Client) Silent() []Silence {
 
 // permit says what to do with questions to a lane's source. If it must be found out whether that lives, it is, and waited for.
 func (c *Client) permit(l *lane, now time.Time, batch []Query) permit {
-	p := l.breaker.ask(now, c.timeout(l.source)/2)
+	p := l.breaker.ask(now, c.patience(l))
 	if p == sounding {
 		c.soundOut(l, l.samples(batch))
 		return awaiting
@@ -46,11 +56,14 @@ func (c *Client) permit(l *lane, now time.Time, batch []Query) permit {
 	return p
 }
 
+// patience is for how long it is waited whether a source lives that has rested.
+func (c *Client) patience(l *lane) time.Duration { return c.timeout(l.source) / 2 }
+
 // admitted waits until it is known whether a question may go out, and says whether it may. If the asker has gone it may: it
 // will not get far.
-func (c *Client) admitted(ctx context.Context, l *lane, batch []Query) bool {
+func admitted(ctx context.Context, ask func(time.Time) permit) bool {
 	for ctx.Err() == nil {
-		switch now := time.Now(); c.permit(l, now, batch) {
+		switch now := time.Now(); ask(now) {
 		case granted:
 			return true
 		case denied:
@@ -65,12 +78,14 @@ func (c *Client) admitted(ctx context.Context, l *lane, batch []Query) bool {
 // soundOut finds out whether a source lives, and tells its breaker. It does not wait for that, and does not end with whoever
 // asked for it: others wait for it too. A resolver that does not is tried again each time that it has rested, whether or not
 // somebody asks it: it is to be known that it is back before the next sweep, which may be hours away.
-func (c *Client) soundOut(l *lane, samples []Question) {
+func (c *Client) soundOut(l *lane, samples []Question) *probe {
+	t := &probe{questions: samples}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		l.sounded(unsure, c.o.Rest, c.o.Rest)
-		return
+		t.end(unsure)
+		return t
 	}
 	c.soundings.Go(func() {
 		for again := true; again; again = l.source.Role == Recursive && c.restOver(l) {
@@ -78,9 +93,13 @@ func (c *Client) soundOut(l *lane, samples []Question) {
 			if found < living {
 				first, most = c.rests(l)
 			}
-			l.sounded(found, first, most)
+			if l.sounded(found, first, most) {
+				c.back(l)
+			}
+			t.end(found)
 		}
 	})
+	return t
 }
 
 // restOver waits until a source has rested, and says whether the caller is to find out again whether it lives.
@@ -114,10 +133,7 @@ func (c *Client) findOut(l *lane, questions []Question) life {
 
 // signOfLife asks one question at one address. Over UDP a question or its answer may be lost on the way: it is asked twice.
 func (c *Client) signOfLife(ctx context.Context, l *lane, q Question, at netip.AddrPort) life {
-	tries := 1
-	if l.source.Transport == UDP {
-		tries = 2
-	}
+	tries := l.source.signs()
 	found := unsure
 	for range tries {
 		if ctx.Err() == nil {
@@ -139,7 +155,11 @@ func (c *Client) oneSign(ctx context.Context, l *lane, q Question, at netip.Addr
 	} else if o.Outcome, _ = classify(err, o.Mismatches); c.ctx.Err() != nil {
 		o.Outcome = Local
 	}
-	return o.Outcome.life()
+	sign := o.Outcome.life()
+	if sign == living && l.source.Role == Authoritative {
+		l.known.Store(&known{q, time.Now()})
+	}
+	return sign
 }
 
 // life gives what an outcome says about whether a source lives.
@@ -200,6 +220,25 @@ func (c *Client) silentBeside(l *lane) (silent []*lane, ours bool) {
 	return silent, len(silent)*2 >= all
 }
 
+// back takes in that a source answers again that was left alone. If it is a resolver, and half of them or more were silent, it is our
+// own network that is back: zones' servers need not rest any more then.
+func (c *Client) back(l *lane) {
+	if l.source.Role != Recursive {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ours := c.silentBeside(l); !ours {
+		return
+	}
+	now := time.Now()
+	for _, other := range c.lanes {
+		if other.source.Role != Recursive {
+			other.breaker.hasten(now)
+		}
+	}
+}
+
 // samples gives what a source is tried with: what it has answered before, and what every resolver knows, since it may be slow
 // only for zones whose own servers are dead, and those of one domain must not blind it for the others. A zone's server
 // may be silent about one of its zones: it is tried with questions about several.
@@ -209,7 +248,7 @@ func (l *lane) samples(batch []Query) []Question {
 		out = append(out, Question{Name: rrset.Root, Type: rrset.NS})
 	}
 	if known := l.known.Load(); known != nil {
-		out = append(out, *known)
+		out = append(out, known.Question)
 	}
 	if l.source.Role == Recursive {
 		return out
@@ -220,11 +259,10 @@ func (l *lane) samples(batch []Query) []Question {
 	return out
 }
 
-// answeredTo takes in that the source has answered a question.
-func (l *lane) answeredTo(q Question) {
-	if l.known.Load() == nil {
-		known := q
-		l.known.Store(&known)
+// answeredTo takes in that the source has answered a question then.
+func (l *lane) answeredTo(q Question, at time.Time) {
+	if had := l.known.Load(); had == nil || at.Sub(had.at) > knownFor {
+		l.known.Store(&known{q, at})
 	}
 	l.alive()
 }
@@ -236,8 +274,8 @@ func (l *lane) alive() {
 	}
 }
 
-// sounded takes in what was found out about the source.
-func (l *lane) sounded(found life, first, most time.Duration) {
+// sounded takes in what was found out about the source, and says whether it is back.
+func (l *lane) sounded(found life, first, most time.Duration) (back bool) {
 	opened, closed := l.breaker.sounded(time.Now(), found, first, most)
 	switch {
 	case opened:
@@ -245,6 +283,7 @@ func (l *lane) sounded(found life, first, most time.Duration) {
 	case !closed.IsZero():
 		l.tellBack(closed)
 	}
+	return !closed.IsZero()
 }
 
 // tellSilent says that the source is left alone. Of zones' servers many may be dead in a large fleet, and that is told of

@@ -1,0 +1,112 @@
+package resolve
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// probe is one time that it is found out whether a source lives. It may be used concurrently.
+type probe struct {
+	questions []Question
+	// found is 0 until that is known, then one more than the life.
+	found atomic.Int32
+}
+
+// end takes in what was found out.
+func (t *probe) end(found life) { t.found.Store(int32(found) + 1) }
+
+// over gives what was found out; false while it is not known.
+func (t *probe) over() (life, bool) {
+	n := t.found.Load()
+	return life(max(0, n-1)), n > 0
+}
+
+// tryWith finds out whether a zone's server that is left alone answers other questions than those that it was silent about. It does not
+// wait for that. The breaker is told of answers only: what others found out stands.
+func (c *Client) tryWith(l *lane, samples []Question) *probe {
+	t := &probe{questions: samples}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		t.end(unsure)
+		return t
+	}
+	c.soundings.Go(func() {
+		found := c.findOut(l, samples)
+		if found >= refusing {
+			l.alive()
+		}
+		t.end(found)
+	})
+	return t
+}
+
+// permit says what to do with questions of the batch. A zone's server that is left alone may be silent about one of its zones only:
+// before questions are withheld from it, it is tried with some of them. That is once for a batch whose server is silent throughout.
+// The caller holds mu.
+func (a *asking) permit(now time.Time) permit {
+	l := a.lane
+	if l.source.Role == Recursive {
+		return a.client.permit(l, now, a.own)
+	}
+	if a.probe != nil {
+		switch found, over := a.probe.over(); {
+		case !over:
+			return awaiting
+		case found < refusing && l.breaker.open():
+			return denied
+		}
+		a.probe = nil
+	}
+	switch p := l.breaker.ask(now, a.client.patience(l)); p {
+	case sounding:
+		a.probe = a.client.soundOut(l, l.samples(a.own))
+	case denied:
+		a.probe = a.client.tryWith(l, l.samples(a.own))
+	case granted, awaiting:
+		return p
+	}
+	return awaiting
+}
+
+// allowed is permit for who does not hold mu.
+func (a *asking) allowed(now time.Time) permit {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.permit(now)
+}
+
+// hopeless says whether what got no answer is not asked again, since the source is dead.
+func (a *asking) hopeless() bool {
+	if !a.lane.breaker.open() || a.source.Role == Recursive {
+		return a.lane.breaker.open()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.probe == nil {
+		return false
+	}
+	found, over := a.probe.over()
+	return over && found < refusing
+}
+
+// tried puts right what becomes of a question that is withheld: if the source was tried with it, it went out.
+func (a *asking) tried(o *Observation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.probe == nil || !slices.Contains(a.probe.questions, o.Question) {
+		return
+	}
+	if found, _ := a.probe.over(); found == mute {
+		o.Withheld, o.Outcome, o.Detail, o.Tries = false, Timeout, "", a.source.signs()
+	}
+}
+
+// signs is how often a source is asked a question to find out whether it lives.
+func (s *Source) signs() int {
+	if s.Transport == UDP {
+		return 2
+	}
+	return 1
+}

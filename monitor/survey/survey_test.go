@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -127,5 +128,41 @@ func TestAServerThatWasNotAskedIsNotJudged(t *testing.T) {
 		if complete || slices.Contains(ids, "ns_lame") || slices.Contains(ids, "ns_all_lame") || !slices.Contains(ids, "ns_one_network") {
 			t.Errorf("without %s*: found %q, complete %v", server, ids, complete)
 		}
+	}
+}
+
+// TestAServerThatIsLeftAloneIsTried: sweeps may have found it dead before. One that is silent about another zone is heard, and one that is
+// silent about this one too is told.
+func TestAServerThatIsLeftAloneIsTried(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(*dnslab.Authority)
+		want []string
+	}{
+		{"silent about another zone", func(a *dnslab.Authority) { a.Fault(dnslab.Match{Below: "left.example"}, dnslab.Drop) }, []string{"caa_missing", "ns_one_network"}},
+		{"dead", func(a *dnslab.Authority) { a.Cut(true) }, []string{"caa_missing", "ns_lame", "ns_one_network"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, s, sources := lab(t)
+			dead := s.Zones.Find(t.Context(), []rrset.Name{"shop.example"})["shop.example"].Servers[1]
+			// What it answered while the zone was found is forgotten: nothing tells that it lives.
+			client := resolve.NewClient(resolve.Options{Timeout: 500 * time.Millisecond, Rate: 1e6})
+			defer client.Close()
+			s.Asker = client
+			tt.do(l.Authorities()[1])
+			var queries []resolve.Query
+			for i := range 100 {
+				queries = append(queries, resolve.Query{Source: dead, Question: resolve.Question{Name: rrset.Name(fmt.Sprintf("d%d.left.example", i)), Type: rrset.TXT}})
+			}
+			withheld := 0
+			client.Ask(t.Context(), queries, func(o resolve.Observation) {
+				if o.Withheld {
+					withheld++
+				}
+			})
+			if ids, complete := look(s, sources); !slices.Equal(ids, tt.want) || !complete || withheld == 0 {
+				t.Errorf("after %d questions were withheld: found %q, complete %v", withheld, ids, complete)
+			}
+		})
 	}
 }

@@ -222,7 +222,7 @@ func (r *room) byLength(queries []Query) []int32 {
 }
 
 // askSource asks one source all its questions. One that answers nothing is not asked the rest, nor those of later batches until
-// it has rested.
+// it has rested, but for the few that a zone's server is tried with.
 func (c *Client) askSource(ctx context.Context, own share, emit func(Observation)) {
 	queries := own.queries
 	s := queries[0].Source

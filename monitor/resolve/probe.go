@@ -14,32 +14,32 @@ type probe struct {
 }
 
 // end takes in what was found out.
-func (t *probe) end(found life) { t.found.Store(int32(found) + 1) }
+func (p *probe) end(found life) { p.found.Store(int32(found) + 1) }
 
 // over gives what was found out; false while it is not known.
-func (t *probe) over() (life, bool) {
-	n := t.found.Load()
+func (p *probe) over() (life, bool) {
+	n := p.found.Load()
 	return life(max(0, n-1)), n > 0
 }
 
 // tryWith finds out whether a zone's server that is left alone answers other questions than those that it was silent about. It does not
 // wait for that. The breaker is told of answers only: what others found out stands.
 func (c *Client) tryWith(l *lane, samples []Question) *probe {
-	t := &probe{questions: samples}
+	p := &probe{questions: samples}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		t.end(unsure)
-		return t
+		p.end(unsure)
+		return p
 	}
 	c.soundings.Go(func() {
 		found := c.findOut(l, samples)
 		if found >= refusing {
 			l.alive()
 		}
-		t.end(found)
+		p.end(found)
 	})
-	return t
+	return p
 }
 
 // permit says what to do with questions of the batch. A zone's server that is left alone may be silent about one of its zones only:

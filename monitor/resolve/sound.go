@@ -79,13 +79,13 @@ func admitted(ctx context.Context, ask func(time.Time) permit) bool {
 // asked for it: others wait for it too. A resolver that does not is tried again each time that it has rested, whether or not
 // somebody asks it: it is to be known that it is back before the next sweep, which may be hours away.
 func (c *Client) soundOut(l *lane, samples []Question) *probe {
-	t := &probe{questions: samples}
+	p := &probe{questions: samples}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		l.sounded(unsure, c.o.Rest, c.o.Rest)
-		t.end(unsure)
-		return t
+		p.end(unsure)
+		return p
 	}
 	c.soundings.Go(func() {
 		for again := true; again; again = l.source.Role == Recursive && c.restOver(l) {
@@ -96,10 +96,10 @@ func (c *Client) soundOut(l *lane, samples []Question) *probe {
 			if l.sounded(found, first, most) {
 				c.back(l)
 			}
-			t.end(found)
+			p.end(found)
 		}
 	})
-	return t
+	return p
 }
 
 // restOver waits until a source has rested, and says whether the caller is to find out again whether it lives.

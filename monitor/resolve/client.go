@@ -49,6 +49,8 @@ type Client struct {
 	lanes  map[string]*lane
 	pacers map[Operator]*pacer
 	closed bool
+	// tidyAt is how many lanes there may be until those that are not used any more are forgotten.
+	tidyAt int
 
 	// ctx is that of soundings, which belong to no batch. It ends with the client.
 	ctx       context.Context //nolint:containedctx // as above

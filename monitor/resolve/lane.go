@@ -88,7 +88,7 @@ func (c *Client) lane(s *Source) (*lane, error) {
 
 // forget drops the lanes that were not used for long, once there are many: zones' servers come and go. The caller holds mu.
 func (c *Client) forget() {
-	if len(c.lanes) < manyLanes {
+	if len(c.lanes) < max(manyLanes, c.tidyAt) {
 		return
 	}
 	for key, l := range c.lanes {
@@ -98,6 +98,7 @@ func (c *Client) forget() {
 			delete(c.lanes, key)
 		}
 	}
+	c.tidyAt = 2 * len(c.lanes) // looking at all for each new one would take forever
 }
 
 func (c *Client) newLane(s *Source) (*lane, error) {

@@ -71,7 +71,7 @@ func (q *Inquiry) tasteOnce(ctx context.Context, sources []*resolve.Source, cana
 		op, at := o.Source.Operator, place[o.Question]
 		why := canaries[at].complaint(o)
 		if !o.Outcome.Evidence() {
-			t.count.Failed++
+			t.count.fail(&o)
 			at += len(canaries)
 		}
 		if had, complained := gravest[op]; why != "" && (!complained || at < had || at == had && why < t.tainted[op]) {

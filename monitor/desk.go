@@ -202,7 +202,7 @@ func (d *desk) ask(ctx context.Context) {
 			d.inquiry.Observed(o)
 		}
 		if !o.Outcome.Evidence() && o.Outcome != resolve.Elsewhere {
-			d.count.Failed++
+			d.count.fail(&o)
 		}
 	})
 	d.queries = d.queries[:0]

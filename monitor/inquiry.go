@@ -471,8 +471,8 @@ func (e Evidence) Mended() time.Time {
 // Count is a round in numbers.
 type Count struct {
 	// Sent questions went out; Shared ones were saved because another record asked
-	// the same, Spared ones because the last answer stands, Withheld ones because the source answers nothing; Failed ones ended
-	// without evidence, those that were withheld among them.
+	// the same, Spared ones because the last answer stands, Withheld ones because the source answers nothing; Failed ones went
+	// out and ended without evidence.
 	Sent, Shared, Spared, Withheld, Failed int
 }
 
@@ -481,6 +481,13 @@ func (c *Count) came(o *resolve.Observation) {
 	if o.Withheld {
 		c.Sent--
 		c.Withheld++
+	}
+}
+
+// fail takes in that a question ended without evidence. One that did not go out has not failed.
+func (c *Count) fail(o *resolve.Observation) {
+	if !o.Withheld {
+		c.Failed++
 	}
 }
 

@@ -274,7 +274,7 @@ type SweepSummary struct {
 	Shared    int `json:"shared"`
 	Spared    int `json:"spared,omitempty"`
 	Withheld  int `json:"withheld,omitempty"`
-	// Failures is how many questions ended without evidence, those that were withheld among them.
+	// Failures is how many of the questions that were sent ended without evidence.
 	Failures int `json:"failures"`
 	// Blind records had too little evidence; Transitions happened.
 	Blind       int `json:"blind"`

@@ -328,11 +328,8 @@ func (g Gate) unseen(blind, verified int) string {
 
 // estimate reckons what the sweeps of a group come to.
 func (e *Engine) estimate(settings *Settings, group Group, domains []*Domain, now time.Time) pace.Estimate {
-	load := pace.Load{Group: group.Name, Policy: settings.Pace, TTLs: map[uint32]int{}}
+	load := pace.Load{Group: group.Name, Policy: settings.Pace, Unvouched: !settings.AskAuthority, TTLs: map[uint32]int{}}
 	load.Interval, load.Daily = pace.Rhythm(group.Schedule.Next, now)
-	if !settings.AskAuthority {
-		load.Policy = pace.Every
-	}
 	questions, asked := 0, workload{}
 	snapshot := e.Snapshot()
 	states := snapshot.States

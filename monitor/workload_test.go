@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,11 @@ func TestAServerOfTheWholeFleetIsItsBottleneck(t *testing.T) {
 			if party.Name == "ns1.test" && party.Fixed != n {
 				t.Errorf("%d questions for the server", party.Fixed)
 			}
+		}
+		alone := *e.currentSettings()
+		alone.AskAuthority, alone.Pace = false, pace.Auto
+		if x := e.estimate(&alone, settings.Groups["default"], h.configured, time.Now()); x.Pace != pace.Every || !strings.Contains(x.Reason(), "are not asked") {
+			t.Errorf("where nobody vouches for an answer: %s, %s", x.Pace, x.Reason())
 		}
 		h.stop()
 		h.start(settings, h.configured...)

@@ -20,9 +20,9 @@ func newCompact() *cobra.Command {
 		Long: `Writes a database anew, without the room that deleted history has left, and puts it in the place of the old one. There
 must be room for a second copy beside it.
 
-Without FILE the running daemon does that beside its work; it does so by itself too, once more than half of a large database
-is free. With FILE the daemon must be stopped, and it goes faster. A file of an earlier version of the schema is
-brought to this program's first, and the old one kept beside it.`,
+Without FILE the running daemon does that while it works; it does so by itself too, once more than half of a database of more
+than 64 MB is free, at most once a day. With FILE the daemon must be stopped, and it goes faster. A file of an earlier version
+of the schema is first brought to this program's schema; the old file is kept beside it.`,
 		Example: `  maildrift compact
   maildrift compact /var/lib/maildrift/maildrift.db`,
 		Args: cobra.MaximumNArgs(1),

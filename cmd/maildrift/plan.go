@@ -85,7 +85,10 @@ func (f *planFlags) run(cmd *cobra.Command) error {
 	}
 	cfg, err := config.Load(f.config, os.LookupEnv, presets)
 	if err != nil {
-		return usageError(fmt.Errorf("%w\nname the configuration with --config FILE", err))
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w; name the configuration with --config FILE", err)
+		}
+		return usageError(err)
 	}
 	domains := cfg.Domains
 	if f.url != "" {

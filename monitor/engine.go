@@ -226,12 +226,16 @@ func (e *Engine) enact(ctx context.Context, settings Settings, domains map[rrset
 // plan works out what another registry changes; shared are the records that its own rest on. The caller holds mu.
 func (e *Engine) plan(settings Settings, domains, shared map[rrset.Name]*Domain, now time.Time) Batch {
 	var batch Batch
-	for _, name := range sortedKeys(domains) {
-		e.planDomain(domains[name], &batch, now)
+	for _, d := range e.unplanned(domains) {
+		e.planDomain(d, &batch, now)
 	}
-	for id := range e.states.ids() {
-		if _, used := shared[id.Domain]; domains[id.Domain].record(id.Key) == nil && (!used || id.Key != SharedKey) {
-			e.planRemoval(id, &batch, now, "removed from the configuration", "")
+	for name, list := range e.states.domains.all() {
+		d := domains[name]
+		for i := range list {
+			key := list[i].record.Key
+			if _, used := shared[name]; d.record(key) == nil && (!used || key != SharedKey) {
+				e.planRemoval(RecordID{name, key}, &batch, now, "removed from the configuration", "")
+			}
 		}
 	}
 	for name := range e.upkeep.all() {
@@ -262,6 +266,24 @@ func (e *Engine) presets(s *Settings) preset.Set {
 		return *s.Presets
 	}
 	return e.o.Presets
+}
+
+// unplanned gives the domains, by name, that are not known or have records without states, or with other ones; of a fleet these are few.
+// The others know when they were registered. The caller holds mu.
+func (e *Engine) unplanned(domains map[rrset.Name]*Domain) []*Domain {
+	var out []*Domain
+	for name, d := range domains {
+		had, known := e.stored[name]
+		d.Registered = had.Registered
+		for i := 0; known && i < len(d.Records); i++ {
+			known = e.states.isOf(RecordID{name, d.Records[i].Key}, &d.Records[i])
+		}
+		if !known {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Domain) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return out
 }
 
 // planDomain gives states to the records of a domain that have none, or whose

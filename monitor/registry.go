@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"maildrift/monitor/cores"
@@ -91,11 +92,12 @@ const introducedAtOnce = 2000
 // nobody else has the engine yet.
 func (e *Engine) introduce(ctx context.Context, domains map[rrset.Name]*Domain, now time.Time) error {
 	var fresh []*Domain
-	for _, name := range sortedKeys(domains) {
+	for name, d := range domains {
 		if !e.states.knows(name) {
-			fresh = append(fresh, domains[name])
+			fresh = append(fresh, d)
 		}
 	}
+	slices.SortFunc(fresh, func(a, b *Domain) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	for some := range slices.Chunk(fresh, introducedAtOnce) {
 		var batch Batch
 		for _, d := range some {

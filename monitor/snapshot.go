@@ -173,10 +173,13 @@ func (l *nameList) of(domains map[rrset.Name]*Domain) []*Domain {
 // setDomains puts another registry in the place of the one that was, and lets go of all that belonged to that: a name that is
 // kept would keep the texts of a hundred domains. The caller holds mu.
 func (e *Engine) setDomains(domains map[rrset.Name]*Domain) {
+	first := e.domains == nil
 	e.domains = domains
 	e.domainList.stale()
 	for _, d := range domains {
-		e.states.under(d)
+		if e.states.under(d); first {
+			continue // there was none before
+		}
 		e.heard.rename(d.Name)
 		if had, ok := e.stored[d.Name]; ok {
 			had.Name = d.Name

@@ -293,19 +293,6 @@ func (t *stateTable) verified(id RecordID) (rrset.Set, bool) {
 	return t.baseline(id), true
 }
 
-// ids gives the records that have states.
-func (t *stateTable) ids() iter.Seq[RecordID] {
-	return func(yield func(RecordID) bool) {
-		for name, list := range t.domains.all() {
-			for i := range list {
-				if !yield(RecordID{name, list[i].record.Key}) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // eventful gives the states of which there is more to say than where the record stands: those with a change that was
 // announced or is suspected, an incident, or too little that is heard are among them.
 func (t *stateTable) eventful() iter.Seq[*RecordState] {

@@ -69,6 +69,7 @@ func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *
 }
 
 func (d *daemon) open(ctx context.Context) (err error) {
+	defer patientGC()()
 	cfg := d.cfg
 	if d.access, err = accessOf(cfg, d.flags.allowRemote); err != nil {
 		return usageError(err)

@@ -27,6 +27,8 @@ const (
 	unlimited = 1e9
 	// every is so short that the next sweep begins when the one before has ended.
 	every = time.Second
+	// startPercent is the growth of the heap at which garbage is looked for during a start, as in the daemon.
+	startPercent = 300
 	// perRecord is how many records get series of their own, as in the example configuration.
 	perRecord = 1000
 )
@@ -74,6 +76,7 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 		return r, err
 	}
 	began := time.Now()
+	defer debug.SetGCPercent(debug.SetGCPercent(startPercent))
 	s, err := store.Open(ctx, job.Database, store.Options{})
 	if err != nil {
 		return r, err

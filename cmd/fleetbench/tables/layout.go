@@ -73,7 +73,7 @@ func (s Set) curve() table {
 }
 
 func (s Set) dead() table {
-	t := table{head: []string{"domains, sweep", "healthy, seconds", "one dead, seconds", "ratio", "the others' last answer: healthy, s", "one dead, s", "lost, the dead one's", "lost, the others'", "CPU µs/observation"}}
+	t := table{head: []string{"domains, sweep", "healthy, seconds", "one dead, seconds", "ratio", "the others' last answer: healthy, s", "one dead, s", "lost or withheld, the dead one's", "lost, the others'", "CPU µs/observation"}}
 	for _, n := range s.sizes(Sweep, OneDead) {
 		for _, part := range []struct {
 			name        string

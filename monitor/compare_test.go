@@ -96,7 +96,7 @@ func TestWhatIsWrongInOneStageAloneIsToldAtOnce(t *testing.T) {
 				if last := h.engine.Snapshot().Sweeps["default"]; !last.Good() || last.Transitions < tt.to-tt.from {
 					t.Errorf("the sweep: %+v", last)
 				}
-				h.after(4 * time.Hour)
+				h.after(2 * time.Hour)
 				h.expectCounts(tt.to-tt.from, 0)
 			})
 		})

@@ -142,7 +142,7 @@ func (d *daemon) openWeb(ctx context.Context, registry *prometheus.Registry) (er
 	d.handler, err = web.New(web.Options{
 		Engine: d.engine, History: kept{d.store}, Version: version, Started: time.Now(), Logger: d.log,
 		Metrics: d.metrics.Handler(registry), Alertmanager: d.alerts.Handler(), TryAlert: d.tryAlert, Compact: d.compactNow,
-		Health: d.health.Report, Receivers: d.receivers, Tokens: d.store, RequireToken: d.access.tokens, UsersChecked: d.access.users,
+		Health: func() []health.Source { return leftAloneNow(d.health.Report(), d.silent()) }, Receivers: d.receivers, Tokens: d.store, RequireToken: d.access.tokens, UsersChecked: d.access.users,
 		Reload: d.reload, Diagnose: d.diagnose, Stopping: d.stopping, Ready: d.ready, AllowedHosts: d.hosts(),
 	})
 	if err != nil {

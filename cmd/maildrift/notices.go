@@ -116,3 +116,16 @@ func (d *daemon) rest() {
 		d.log.Warn("the database stays in memory", "err", err)
 	}
 }
+
+// leftAloneNow says of sources since when they are left alone, as the client has it now: what was counted of questions knows of a resolver
+// that is back only when it is asked again.
+func leftAloneNow(sources []health.Source, silent []resolve.Silence) []health.Source {
+	since := map[string]time.Time{}
+	for _, s := range silent {
+		since[s.Source.ID] = s.Since
+	}
+	for i := range sources {
+		sources[i].LeftAlone = since[sources[i].ID]
+	}
+	return sources
+}

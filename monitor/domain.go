@@ -142,11 +142,22 @@ func (d *Domain) Service() string {
 
 // Record gives the record with that key.
 func (d *Domain) Record(key string) (Record, bool) {
+	if r := d.record(key); r != nil {
+		return *r, true
+	}
+	return Record{}, false
+}
+
+// record gives the domain's own record with that key; nil if it has none. The domain may be nil.
+func (d *Domain) record(key string) *Record {
+	if d == nil {
+		return nil
+	}
 	i := slices.IndexFunc(d.Records, func(r Record) bool { return r.Key == key })
 	if i < 0 {
-		return Record{}, false
+		return nil
 	}
-	return d.Records[i], true
+	return &d.Records[i]
 }
 
 // Record is one thing that a domain must publish.

@@ -156,12 +156,7 @@ func (e *Engine) recordOf(id RecordID) *Record {
 	if id.Key == SharedKey {
 		d = e.shared[id.Domain]
 	}
-	if d != nil {
-		if i := slices.IndexFunc(d.Records, func(r Record) bool { return r.Key == id.Key }); i >= 0 {
-			return &d.Records[i]
-		}
-	}
-	return nil
+	return d.record(id.Key)
 }
 
 // putUpkeep takes in what a domain's mail stands on.

@@ -106,11 +106,14 @@ func (h *hearsay) rename(name rrset.Name) {
 // keyOf gives a record's key in a text that is nobody's: domains have the same few.
 func keyOf(key string) string { return unique.Make(key).Value() }
 
-// replace takes in copies of the voices about a domain's records.
+// replace puts voices, sorted by key, in the place of those about a domain's records, if there were any.
 func (h *hearsay) replace(name rrset.Name, list []*voices) {
 	part := &h.parts[shardOf(name)]
 	part.mu.Lock()
 	defer part.mu.Unlock()
+	if part.domains == nil {
+		part.domains = map[rrset.Name][]*voices{}
+	}
 	part.domains[name] = list
 }
 

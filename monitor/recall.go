@@ -47,7 +47,7 @@ func (r *recalling) domain(kept []Remembered) {
 		}
 	}
 	if len(heard) > 0 {
-		e.heard.recall(name, heard)
+		e.heard.replace(name, heard)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,18 +61,6 @@ func (s *RecordState) owned() *RecordState {
 	}
 	kept := *s
 	return &kept
-}
-
-// record gives the domain's own record with that key; nil if it has none. The domain may be nil.
-func (d *Domain) record(key string) *Record {
-	if d == nil {
-		return nil
-	}
-	i := slices.IndexFunc(d.Records, func(r Record) bool { return r.Key == key })
-	if i < 0 {
-		return nil
-	}
-	return &d.Records[i]
 }
 
 // voices gives what history has of a record. What is the baseline is not kept twice.
@@ -99,15 +87,4 @@ func (r *recalling) panel(last []Interval) *panel {
 	p := r.engine.heard.panels.of(members)
 	r.recent.Store(p)
 	return p
-}
-
-// recall takes in the voices about a domain's records, sorted by key.
-func (h *hearsay) recall(name rrset.Name, list []*voices) {
-	part := &h.parts[shardOf(name)]
-	part.mu.Lock()
-	defer part.mu.Unlock()
-	if part.domains == nil {
-		part.domains = map[rrset.Name][]*voices{}
-	}
-	part.domains[name] = list
 }

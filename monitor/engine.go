@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
@@ -513,40 +512,6 @@ func (e *Engine) remove(ctx context.Context, name rrset.Name, by string, guard f
 		delete(e.domains, name)
 		e.domainList.stale()
 	})
-}
-
-// Accept takes what the deciding sources have now as the new baseline of a
-// drifted record. It returns ErrNotFound or ErrNothingToAccept.
-func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error {
-	return e.change(ctx, func(batch *Batch, now time.Time) error {
-		s := e.states.get(id)
-		if s == nil {
-			return fmt.Errorf("record %s: %w", id, ErrNotFound)
-		}
-		if s.Verdict != judge.Drifted || s.Seen.Empty() || s.Stage == judge.Recovering {
-			return fmt.Errorf("record %s is %s: %w", id, s.Verdict, ErrNothingToAccept)
-		}
-		next := *s
-		t := Transition{ID: id, Old: s.Baseline, New: s.Seen, Rebased: true, Finding: s.Finding, By: by, Why: why}
-		t.From, t.At = s.Position(), now
-		next.Baseline, next.Seen, next.Finding.Changes = s.Seen, rrset.Set{}, nil
-		next.Finding.Reason = ""
-		if s.Seen.Equal(s.Baseline) {
-			next.Affordable = false // accepted as too expensive: it is no news again
-		}
-		next.State, next.Past = next.Settled(now), Past{}
-		next.Deadline, next.LastDeadline = time.Time{}, time.Time{}
-		t.To = next.Position()
-		batch.Incidents = append(batch.Incidents, next.dropChange(now, "another value was accepted by "+by)...)
-		batch.note(now, by, "accept", id, why, strings.Join(next.Baseline.Lines(), "\n"))
-		if next.Incident != nil {
-			batch.Incidents = append(batch.Incidents, closeIncident(*next.Incident, now, "accepted by "+by))
-			next.Incident = nil
-		}
-		batch.States = append(batch.States, next)
-		batch.Transitions = append(batch.Transitions, t)
-		return nil
-	}, nil)
 }
 
 // CheckNow sweeps one domain and returns when it is done, confirmations

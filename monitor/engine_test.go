@@ -168,6 +168,12 @@ func (w *world) hold(name rrset.Name, typ rrset.Type, sources ...string) {
 	}
 }
 
+func (w *world) setTTL(seconds uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ttl = seconds
+}
+
 func (w *world) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -876,6 +882,59 @@ func TestAcceptMovesTheBaselineAndEndsTheIncident(t *testing.T) {
 		if change.By != "ann" || change.Why != "ticket 7" || !slices.Equal(h.state("dmarc").Baseline.Lines(), []string{"v=DMARC1; p=none"}) {
 			t.Errorf("by %q why %q, baseline %q", change.By, change.Why, h.state("dmarc").Baseline.Lines())
 		}
+	})
+}
+
+// TestWhoAcceptsAtOnceIsNotWokenByCaches accepts a change in the minute in which it was told, when all resolvers still hold what
+// was before, for the hour of its TTL.
+func TestWhoAcceptsAtOnceIsNotWokenByCaches(t *testing.T) {
+	everyone := []string{"r1", "r2", "r3", "r4", "r5"}
+	const changed = "RecordDrifted shop.test/dmarc"
+	id := RecordID{apex, "dmarc"}
+	accepted := func(t *testing.T) *house {
+		h := newHouse(t, testSettings())
+		h.world.ttl = 3600
+		h.world.set(t, apex, rrset.TXT, spfText, "unrelated")
+		h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
+		h.add(shopSpec())
+		h.world.hold("_dmarc.shop.test", rrset.TXT, everyone...)
+		h.world.set(t, "_dmarc.shop.test", rrset.TXT, "v=DMARC1; p=none")
+		h.checkAfter(0)
+		h.expectTold([]string{changed}, nil)
+		h.world.setTTL(3000) // of the hour that it was
+		if err := h.engine.Accept(t.Context(), id, "ann", "ticket 7"); err != nil {
+			t.Fatal(err)
+		}
+		h.checkAfter(0)
+		h.expectTold([]string{changed}, []string{changed})
+		return h
+	}
+	inBubble(t, func(t *testing.T) {
+		h := accepted(t)
+		defer h.stop()
+		h.world.setTTL(600)
+		h.after(40 * time.Minute)
+		h.expectTold([]string{changed}, []string{changed})
+		h.world.flush()
+		h.after(2 * time.Hour)
+		h.expectTold([]string{changed}, []string{changed})
+		if s := h.state("dmarc"); !s.Past.none() {
+			t.Errorf("hours later its caches are still thought of: %+v", s.Past)
+		}
+	})
+	inBubble(t, func(t *testing.T) { // the zone goes back to what it was
+		h := accepted(t)
+		defer h.stop()
+		h.world.set(t, "_dmarc.shop.test", rrset.TXT, dmarc)
+		h.checkAfter(0)
+		h.expectTold([]string{changed, changed}, []string{changed})
+	})
+	inBubble(t, func(t *testing.T) { // resolvers got what was before when no cache can have it any more
+		h := accepted(t)
+		defer h.stop()
+		h.world.setTTL(3600)
+		h.after(3 * time.Hour)
+		h.expectTold([]string{changed, changed}, []string{changed})
 	})
 }
 

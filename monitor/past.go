@@ -86,9 +86,15 @@ func (p Past) seeing(heard []Heard) Past {
 			continue
 		}
 		p.WrongTTL = max(p.WrongTTL, h.TTL)
-		if saying := h.saying(); len(p.Wrong) < maxWrong && !slices.Contains(p.Wrong, saying) {
-			p.Wrong = append(slices.Clone(p.Wrong), saying)
-		}
+		p = p.alsoWrong(h.saying())
+	}
+	return p
+}
+
+// alsoWrong takes in a wrong value, unless there are many already.
+func (p Past) alsoWrong(saying rrset.Hash) Past {
+	if len(p.Wrong) < maxWrong && !slices.Contains(p.Wrong, saying) {
+		p.Wrong = append(slices.Clone(p.Wrong), saying)
 	}
 	return p
 }

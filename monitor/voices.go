@@ -160,6 +160,20 @@ func (v *voices) fill(i int, o resolve.Observation) resolve.Observation {
 	return o
 }
 
+// sets gives what sources said last, with what is known of their words before; v may be nil. Failures say nothing.
+func (v *voices) sets() []rrset.Set {
+	if v == nil {
+		return nil
+	}
+	var out []rrset.Set
+	for _, w := range v.words {
+		if w.said != nil && w.said.outcome.Evidence() {
+			out = append(out, w.said.set)
+		}
+	}
+	return out
+}
+
 // observation gives the last word of a source that was heard, as it was observed.
 func (v *voices) observation(i int, q resolve.Question) resolve.Observation {
 	x := &v.voice[i]

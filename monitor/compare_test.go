@@ -47,6 +47,7 @@ func fleetBehind(t *testing.T, settings Settings) (*house, *liar) {
 	h := emptyHouse(t, comparedStages*stageDomains, "d%05d.test")
 	l := &liar{world: h.world}
 	h.asker = l
+	settings.Resend = time.Hour // the pager is told of what is new all the same
 	h.start(settings, h.configured...)
 	h.after(time.Hour + 30*time.Minute)
 	h.expectTold(nil, nil)

@@ -194,6 +194,7 @@ func labWithShop(t *testing.T) (*dnslab.Lab, []*dnslab.Resolver, []string) {
 func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	lab, resolvers, flags := labWithShop(t)
 	check := func(more ...string) said {
 		return command(t, append(append([]string{"check", "shop.example", "--selector", "s1"}, flags...), more...)...)
@@ -286,6 +287,7 @@ func TestResolversTest(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	s := command(t, "demo", "--once")
 	s.expect(t, exitGood, "Told: 3 pages, 3 all-clears", "")
 	for _, want := range []string{

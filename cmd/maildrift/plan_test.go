@@ -53,6 +53,7 @@ func written(t *testing.T, text string) string {
 
 // TestPlanIsSaid shows what people read. UPDATE_GOLDEN=1 writes the file.
 func TestPlanIsSaid(t *testing.T) {
+	t.Parallel()
 	presets, err := loadPresets()
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +94,7 @@ func TestPlanIsSaid(t *testing.T) {
 }
 
 func TestPlan(t *testing.T) {
+	t.Parallel()
 	file := written(t, planConfig)
 	command(t, "plan", "--config", file).expect(t, exitGood, "fits: a sweep fits into its interval of 15m", "")
 	command(t, "plan", "--config", file, "--domains", "100000").expect(t, exitProblems, "too slow: a sweep cannot finish in its interval of 15m", "")

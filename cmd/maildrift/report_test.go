@@ -10,6 +10,7 @@ import (
 )
 
 func TestReport(t *testing.T) {
+	t.Parallel()
 	_, flags := misplacedShop(t)
 	s := command(t, append([]string{"report"}, flags...)...)
 	for _, want := range []string{

@@ -28,6 +28,7 @@ type spfCase struct {
 // TestSPFSuiteEndToEnd evaluates all cases of the RFC 7208 test suite with the command as
 // users run it, against NSD serving each scenario's zone.
 func TestSPFSuiteEndToEnd(t *testing.T) {
+	t.Parallel()
 	byZone := map[string][]spfCase{}
 	for _, c := range readLines[spfCase](t, sharedData(t, "spf/manifest.jsonl")) {
 		byZone[c.Zone] = append(byZone[c.Zone], c)

@@ -90,7 +90,7 @@ func newFakeEngine(t testing.TB) *fakeEngine {
 		At: now, Presets: presets(t),
 		Sweeps: map[string]monitor.SweepSummary{"default": {
 			Group: "default", Started: now.Add(-10 * time.Minute), Duration: 4 * time.Second,
-			Domains: 3, Records: 6, Questions: 60, Shared: 12, Spared: 30, Failures: 1,
+			Domains: 3, Records: 6, Questions: 60, Shared: 12, Spared: 30, Withheld: 5, Failures: 1,
 		}},
 		NextSweep: map[string]time.Time{"default": now.Add(5 * time.Minute)},
 		Estimates: map[string]pace.Estimate{"default": pace.Load{

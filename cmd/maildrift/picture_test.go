@@ -11,40 +11,74 @@ import (
 	"testing"
 )
 
-// drawDashboards writes docs/grafana.md with a picture of what each panel's query gave in the test's run.
+// drawDashboards writes docs/grafana.md, and a picture of what each panel's query gave in the test's run.
 func drawDashboards(t *testing.T, all []asked, results map[string][]curve) {
 	t.Helper()
 	const folder = "../../docs/grafana"
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	var doc strings.Builder
-	doc.WriteString(grafanaDoc)
-	drawn := map[string]bool{}
-	uid := ""
 	for _, a := range all {
-		key := a.uid + "/" + a.panel
-		if drawn[key] {
+		curves := results[a.uid+"/"+a.panel]
+		if a.expr == "" || len(curves) == 0 {
 			continue
 		}
-		drawn[key] = true
-		if a.uid != uid {
-			uid = a.uid
-			fmt.Fprintf(&doc, "\n## %s\n\n", uid)
-		}
-		name := strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-				return r
-			}
-			return '-'
-		}, strings.ToLower(uid+" "+a.panel)) + ".svg"
-		if err := os.WriteFile(folder+"/"+name, []byte(drawCurves(a.panel, a.unit, results[key])), 0o600); err != nil {
+		if err := os.WriteFile(folder+"/"+pictureName(a), []byte(drawCurves(a.panel, a.unit, curves)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&doc, "![%s](grafana/%s)\n", a.panel, name)
 	}
-	if err := os.WriteFile("../../docs/grafana.md", []byte(doc.String()), 0o600); err != nil {
+	if err := os.WriteFile("../../docs/grafana.md", []byte(describeDashboards(all)), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// describeDashboards says what each panel is, beside its picture.
+func describeDashboards(all []asked) string {
+	var doc strings.Builder
+	doc.WriteString(grafanaDoc)
+	described := map[string]bool{}
+	uid := ""
+	for _, a := range all {
+		key := a.uid + "/" + a.panel + "/" + a.about
+		if described[key] {
+			continue
+		}
+		described[key] = true
+		if a.uid != uid {
+			uid = a.uid
+			fmt.Fprintf(&doc, "\n## %s\n", uid)
+		}
+		fmt.Fprintf(&doc, "\n**%s.** %s\n", a.panel, a.about)
+		if pictured := a.uid + "/" + a.panel; a.expr != "" && !described[pictured] {
+			described[pictured] = true
+			fmt.Fprintf(&doc, "\n![%s](grafana/%s)\n", a.panel, pictureName(a))
+		}
+	}
+	return doc.String()
+}
+
+// pictureName is the file of a panel's picture.
+func pictureName(a asked) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(a.uid+" "+a.panel)) + ".svg"
+}
+
+// TestGrafanaPageSaysWhatEachPanelIs holds docs/grafana.md against the dashboards. Its pictures are of a run of
+// TestDashboardsAgainstPrometheus.
+func TestGrafanaPageSaysWhatEachPanelIs(t *testing.T) {
+	all := expressions(t, "", "")
+	got, err := os.ReadFile("../../docs/grafana.md")
+	if err != nil || string(got) != describeDashboards(all) {
+		t.Errorf("docs/grafana.md is stale (%v): UPDATE_DOCS=1 go test ./cmd/maildrift -run DashboardsAgainstPrometheus", err)
+	}
+	for _, a := range all {
+		if _, err := os.Stat("../../docs/grafana/" + pictureName(a)); err != nil && a.expr != "" {
+			t.Errorf("%s of %s has no picture: %v", a.panel, a.uid, err)
+		}
 	}
 }
 
@@ -56,7 +90,7 @@ They want Prometheus with [maildrift.recording.rules.yml](../configs/prometheus/
 Alertmanager data source (implementation Prometheus) for the list of alerts. The variable "maildrift's page" is where links lead.
 
 Below is what each panel's query gives in the test that runs all of them against a real Prometheus, while an SPF record drifts
-(` + "`UPDATE_DOCS=1 go test ./cmd/maildrift -run DashboardsAgainstPrometheus`" + `). Grafana draws them more finely.
+and a resolver falls silent (` + "`UPDATE_DOCS=1 go test ./cmd/maildrift -run DashboardsAgainstPrometheus`" + `). Grafana draws them more finely.
 `
 
 // drawCurves draws series as lines with their names.

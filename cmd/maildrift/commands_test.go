@@ -94,6 +94,9 @@ func TestUsage(t *testing.T) {
 	command(t, "presets", "show", "directmial").expect(t, exitUsage, "", `did you mean "directmail"?`)
 	command(t, "resolvers", "list").expect(t, exitGood, "8.8.8.8:53", "")
 	command(t, "config", "example").expect(t, exitGood, "quorum:", "")
+	command(t, "config", "reference", "asking").expect(t, exitGood, "asking.spread  number: share, 0 to 0.9; default 0.5\n", "")
+	command(t, "config", "reference", "resolvers.list", "--format", "json").expect(t, exitGood, `"path": "resolvers.list[].rate"`, "")
+	command(t, "config", "reference", "askin").expect(t, exitUsage, "", `there is no field "askin"`)
 }
 
 func TestConfigCheck(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 func newConfig() *cobra.Command {
-	return group("config", "Check and show configurations", newConfigCheck(), newConfigExample())
+	return group("config", "Check and show configurations", newConfigCheck(), newConfigExample(), newConfigReference())
 }
 
 func newConfigCheck() *cobra.Command {

@@ -93,10 +93,10 @@ func typeName(t reflect.Type, tag reflect.StructTag) string {
 }
 
 func kindOf(t reflect.Type) string {
-	switch {
-	case t == durationType:
+	switch t {
+	case durationType:
 		return "duration"
-	case t == nodeType:
+	case nodeType:
 		return "YAML"
 	}
 	switch t.Kind() {

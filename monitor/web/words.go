@@ -99,12 +99,12 @@ func spreading(r wire.Record) bool {
 	return r.Spread.Operators > 0 && (r.Standing != wire.Holding || r.Stage != judge.NoStage || r.Change != nil || r.Suspicion != nil)
 }
 
-// share is a part in percent.
+// share is a part in percent, which a narrow column does not part from its sign.
 func share(part, whole int) string {
 	if whole == 0 {
 		return ""
 	}
-	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64) + " %"
+	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64) + "\u00a0%"
 }
 
 // atMost is the upper bound of a latency.
@@ -112,7 +112,7 @@ func atMost(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
-	return "≤ " + d.String()
+	return "≤\u00a0" + d.String()
 }
 
 func clock(t time.Time) string {

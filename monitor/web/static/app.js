@@ -73,6 +73,9 @@ function moment(t, span) {
   return span > 86400 ? iso.slice(5, 16).replace("T", " ") : iso.slice(11, span > 600 ? 16 : 19);
 }
 
+// room is how wide the axis of values is: a large fleet has millions of questions.
+const room = (u, values) => 32 + 7 * Math.max(4, ...(values ?? []).map((v) => `${v ?? ""}`.length));
+
 function draw(place) {
   const table = document.getElementById(place.dataset.table);
   if (!table || !window.uPlot || place.dataset.drawn) return;
@@ -87,7 +90,7 @@ function draw(place) {
   const plot = new uPlot({
     ...size(),
     scales: { y: { range: (u, min, max) => [0, max > 0 ? max * 1.05 : 1] } },
-    axes: [{ ...axis, space: 90, values: (u, ticks) => ticks.map((t) => moment(t, data[0].at(-1) - data[0][0])) }, { ...axis, size: 60 }],
+    axes: [{ ...axis, space: 90, values: (u, ticks) => ticks.map((t) => moment(t, data[0].at(-1) - data[0][0])) }, { ...axis, size: room }],
     series: [{ value: (u, v) => (v == null ? "–" : new Date(v * 1000).toISOString().slice(0, 16).replace("T", " ")) },
       ...names.map((label, i) => ({
         label, stroke: colours[i % colours.length], width: 2, spanGaps: true,

@@ -207,6 +207,9 @@ func (sw *sweep) run(ctx context.Context) error {
 
 // look asks the canaries and then about all records, until nothing is left to confirm.
 func (sw *sweep) look(ctx context.Context) error {
+	if len(sw.jobs) == 0 && sw.summary.Group == "" {
+		return nil // what was to be looked at again has settled meanwhile
+	}
 	tasted := sw.inquiry.taste(ctx, sw.resolvers(), sw.settings.Canaries, sw.beside)
 	sw.count.add(tasted.count)
 	sw.summary.Distrusted, sw.tainted = tasted.distrusted, tasted.tainted

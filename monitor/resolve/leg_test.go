@@ -497,6 +497,32 @@ func TestWhatIsAskedWithCareIsRecognisedToo(t *testing.T) {
 	}
 }
 
+// TestARateGrowsAgainByConfirmations: losses took the rate of a source down, and all that it is asked since goes over TCP.
+func TestARateGrowsAgainByConfirmations(t *testing.T) {
+	s := serve(t, &script{tcp: func(q *dns.Msg, conn net.Conn) { overTCP(t, conn, answerTo(t, q, good)) }})
+	c, src := patientClient(t), s.source(Recursive)
+	src.Rate = 2000
+	l, err := c.lane(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pacer := l.pacer
+	rate := func() float64 {
+		pacer.mu.Lock()
+		defer pacer.mu.Unlock()
+		return pacer.rate
+	}
+	pacer.mu.Lock()
+	pacer.rate = 100
+	pacer.mu.Unlock()
+	for end := time.Now().Add(30 * time.Second); rate() < 110; {
+		if time.Now().After(end) {
+			t.Fatalf("%.0f questions a second after half a minute of nothing but answers", rate())
+		}
+		ask(t, c, Query{Source: src, Question: shopTXT, Fresh: true})
+	}
+}
+
 // TestF5ManyWithoutEDNSAfterFORMERR: what was on its way with EDNS when the source was found not to know it is asked again too.
 func TestF5ManyWithoutEDNSAfterFORMERR(t *testing.T) {
 	s := serve(t, &script{udp: func(q *dns.Msg, reply func([]byte)) {

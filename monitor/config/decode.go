@@ -18,8 +18,9 @@ import (
 // maxDepth bounds how deep a document may nest, aliases followed.
 const maxDepth = 64
 
-// maxNodes bounds how many nodes a document may have, aliases counted each time.
-const maxNodes = 5_000_000
+// maxAliased bounds how many nodes aliases may stand for, counted each time: a short file could otherwise stand for
+// billions. What is written out is bounded by the size of its file.
+const maxAliased = 1_000_000
 
 // Problem is one thing wrong with a configuration, with its place.
 type Problem struct {
@@ -48,7 +49,8 @@ type decoder struct {
 	env      func(string) (string, bool)
 	lines    map[string]int
 	problems []error
-	nodes    int
+	// aliased counts the nodes that aliases stood for, within says how many aliases lead to the one that is read.
+	aliased, within int
 }
 
 var (
@@ -79,15 +81,22 @@ func (d *decoder) err() error { return errors.Join(d.problems...) }
 
 // decode reads a node into a value.
 func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value, depth int) {
-	d.nodes++
-	if depth > maxDepth || d.nodes > maxNodes {
-		if d.nodes <= maxNodes+1 {
-			d.problem(n.Line, path, "nested too deep or too large")
-		}
+	if depth > maxDepth {
+		d.problem(n.Line, path, "nested too deep: %d levels at most", maxDepth)
 		return
 	}
+	if d.within > 0 {
+		if d.aliased++; d.aliased > maxAliased {
+			if d.aliased == maxAliased+1 {
+				d.problem(n.Line, path, "too large: aliases stand for more than %d values; write out what they stand for", maxAliased)
+			}
+			return
+		}
+	}
 	if n.Kind == yaml.AliasNode {
+		d.within++
 		d.decode(n.Alias, path, v, depth+1)
+		d.within--
 		return
 	}
 	d.lines[path] = n.Line

@@ -362,6 +362,17 @@ func TestF95AYAMLBombEndsSoon(t *testing.T) {
 	}
 }
 
+// TestF95AliasesStandForSoMuchOnly: a short file may not stand for a long one.
+func TestF95AliasesStandForSoMuchOnly(t *testing.T) {
+	const records = 1000
+	short := "domains:\n  - {domain: a.example, expect: &all [" + strings.Repeat("{kind: txt, value: x}, ", records) + "]}\n" +
+		strings.Repeat("  - {domain: b.example, expect: *all}\n", records)
+	_, err := load(t, one(short))
+	if err == nil || !strings.Contains(err.Error(), "too large: aliases stand for more than 1000000 values; write out what they stand for") {
+		t.Errorf("a thousand times a thousand records in %d KB: %.300v", len(short)/1024, err)
+	}
+}
+
 func TestTheHashTellsWhetherAnythingChanged(t *testing.T) {
 	files := map[string]string{"maildrift.yml": "include: [d.yml]", "d.yml": "domains: [{domain: example.com, service: google-workspace}]"}
 	a, err := load(t, files)

@@ -71,6 +71,8 @@ type Engine struct {
 	sweeping map[string]bool
 	// skips are the sweeps of groups that were due while the one before still ran.
 	skips map[string]Skips
+	// owed is by when a sweep of each group has to have ended that can be relied on.
+	owed map[string]time.Time
 	// estimates are what the sweeps of groups come to, as reckoned when the last one began. The map is never written.
 	estimates map[string]pace.Estimate
 	freed     *sync.Cond
@@ -198,6 +200,7 @@ func (e *Engine) enact(ctx context.Context, settings Settings, domains map[rrset
 		return fmt.Errorf("write the new registry: %w", err)
 	}
 	e.mu.Lock()
+	e.oweSweeps(&settings, time.Now().Round(0))
 	e.settings = &settings
 	e.setDomains(domains)
 	for name := range e.next {

@@ -28,6 +28,9 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	e.mu.Lock()
 	e.applyBatch(batch)
 	e.see(sw, batch.States)
+	if sw.concludes() {
+		e.gotSweep(sw.summary)
+	}
 	schedules := e.schedulesOf(batch.Transitions)
 	e.mu.Unlock()
 	e.commits.Unlock()
@@ -51,12 +54,17 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	if len(batch.Incidents) > 0 {
 		e.wake(e.tell)
 	}
-	if sw.summary.Group != "" && !sw.stage && sw.summary.Good() && sw.unseen == "" && e.o.Heart != nil && e.delivering.Load() {
+	if sw.concludes() && e.o.Heart != nil && e.delivering.Load() {
 		if err := e.o.Heart.Beat(ctx); err != nil {
 			e.log.Warn("heartbeat failed", "err", err)
 		}
 	}
 	return nil
+}
+
+// concludes says whether this is the end of a sweep of a whole group that can be relied on.
+func (sw *sweep) concludes() bool {
+	return sw.summary.Group != "" && !sw.stage && sw.summary.Good() && sw.unseen == ""
 }
 
 func (e *Engine) swept(sw *sweep) {

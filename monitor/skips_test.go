@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robfig/cron/v3"
+
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -48,4 +50,69 @@ func TestASweepThatIsSkippedIsCounted(t *testing.T) {
 			t.Errorf("in the end %+v, the last sweep began at %v", got, last.Started)
 		}
 	})
+}
+
+// TestASweepIsOwedByItsSchedule: by when one has to have ended that can be relied on.
+func TestASweepIsOwedByItsSchedule(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer func() { h.stop() }()
+		began := time.Now().Round(0)
+		owes := func(want time.Duration) {
+			t.Helper()
+			if got := h.engine.Snapshot().GoodSweepDue["default"].Sub(began); got != want {
+				t.Errorf("%v after the start a good sweep is owed by %v, want %v", time.Since(began), got, want)
+			}
+		}
+		owes(2 * time.Hour)
+		h.after(time.Hour + time.Minute)
+		owes(3 * time.Hour)
+		h.world.breakAll(resolve.Timeout, "r1", "r2", "r3", "r4", "r5", "r6")
+		h.after(3 * time.Hour)
+		owes(3 * time.Hour)
+
+		apply := func(s Settings) {
+			t.Helper()
+			if err := h.engine.Apply(t.Context(), s, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		apply(testSettings()) // the same again puts nothing off
+		owes(3 * time.Hour)
+		rarely := testSettings()
+		group := rarely.Groups["default"]
+		group.Schedule = cron.Every(12 * time.Hour)
+		rarely.Groups["default"] = group
+		apply(rarely)
+		owes(28*time.Hour + time.Minute)
+		delete(rarely.Groups, "default")
+		apply(rarely)
+		if left := h.engine.Snapshot().GoodSweepDue; len(left) > 0 {
+			t.Errorf("without a group %v is owed", left)
+		}
+	})
+}
+
+func TestWhatLongSweepsOwe(t *testing.T) {
+	at := func(hour, minute int) time.Time { return time.Date(2026, 3, 14, hour, minute, 0, 0, time.UTC) }
+	nights, err := cron.ParseStandard("0 2,3 * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name         string
+		schedule     cron.Schedule
+		began, ended time.Time
+		want         time.Time
+	}{
+		{"one of a minute", cron.Every(time.Hour), at(1, 0), at(1, 1), at(3, 0)},
+		{"spread over half the interval", cron.Every(time.Hour), at(1, 0), at(1, 30), at(3, 30)},
+		{"longer than the interval", cron.Every(time.Hour), at(1, 0), at(3, 0), at(8, 0)},
+		{"the next is soon, that after it far", nights, at(2, 0), at(2, 1), at(2, 0).AddDate(0, 0, 1)},
+		{"the next is far, that after it soon", nights, at(3, 0), at(3, 1), at(3, 0).AddDate(0, 0, 1)},
+	} {
+		if got := owedBy(tt.schedule, tt.began, tt.ended); !got.Equal(tt.want) {
+			t.Errorf("%s: owed by %v, want %v", tt.name, got, tt.want)
+		}
+	}
 }

@@ -32,6 +32,9 @@ type Snapshot struct {
 	// Sweeps and NextSweep are by schedule group.
 	Sweeps    map[string]SweepSummary
 	NextSweep map[string]time.Time
+	// GoodSweepDue is by when a sweep of each group has to have ended that can be relied on: the one that is due next may take
+	// until that after it. A group whose schedule has no more is not in it.
+	GoodSweepDue map[string]time.Time
 	// Estimates are what the sweeps of groups come to, as reckoned when the last one began. The map is never written.
 	Estimates map[string]pace.Estimate
 	// Skipped are the sweeps of groups that were skipped since start; none of a group that had none.
@@ -140,7 +143,7 @@ func (e *Engine) Snapshot() *Snapshot {
 		At: time.Now(), Generation: e.generation.Load(),
 		States: e.states.look(), Votes: Votes{heard: &e.heard}, Upkeep: Upkeeps{&upkeep},
 		Domains: e.domainList.of(e.domains), Shared: e.sharedList.of(e.shared),
-		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next), Estimates: e.estimates, Skipped: maps.Clone(e.skips),
+		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next), GoodSweepDue: maps.Clone(e.owed), Estimates: e.estimates, Skipped: maps.Clone(e.skips),
 		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
 		Presets: e.presets(e.settings), OverdueAfter: e.settings.Rules.OverdueAfter,
 	}

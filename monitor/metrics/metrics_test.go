@@ -36,7 +36,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // the domains in order.
 func fleet(states ...monitor.RecordState) *monitor.Snapshot {
 	s := &monitor.Snapshot{
-		NextSweep: map[string]time.Time{"default": time.Unix(1_800_000_000, 0)},
+		NextSweep:    map[string]time.Time{"default": time.Unix(1_800_000_000, 0)},
+		GoodSweepDue: map[string]time.Time{"default": time.Unix(1_800_000_900, 0)},
 		Self: monitor.SelfState{
 			LastGoodSweep: time.Unix(1_799_999_000, 5e8),
 			Dissenters:    map[resolve.Operator]monitor.Dissenter{"two": {Since: time.Unix(1_799_990_000, 0)}, "three": {Sweeps: 2}},
@@ -217,6 +218,7 @@ func TestWhatCountsAsWhat(t *testing.T) {
 		"questions another record spared":  `maildrift_sweep_questions_total{fate="shared",group="default"} 4`,
 		"questions a cache spared":         `maildrift_sweep_questions_total{fate="spared",group="default"} 7`,
 		"what a sweep takes":               `maildrift_sweep_expected_seconds{group="default"} 1500`,
+		"when a good sweep is due":         `maildrift_good_sweep_due_timestamp_seconds{group="default"} 1.8000009e+09`,
 		"what it may take":                 `maildrift_sweep_interval_seconds{group="default"} 900`,
 		"seconds, not milliseconds, swept": `maildrift_sweep_duration_seconds_sum{group="default"} 3`,
 	} {

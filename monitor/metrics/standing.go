@@ -157,6 +157,9 @@ func (c *collection) sweeps() {
 	self := c.snap.Self
 	c.send(lastGoodSweep, seconds(self.LastGoodSweep))
 	c.send(gateClosed, truth(!self.GateSince.IsZero()))
+	for group, at := range c.snap.GoodSweepDue {
+		c.send(goodSweepDue, seconds(at), label(group))
+	}
 	for group, at := range c.snap.NextSweep {
 		c.send(nextSweep, seconds(at), label(group))
 		c.send(groupBlind, truth(self.BlindGroups[group] != ""), label(group))

@@ -67,8 +67,9 @@ type Engine struct {
 	next                   map[string]time.Time
 	busy                   map[rrset.Name]bool
 	// resumed are the domains whose pause has ended since they were last swept.
-	resumed  map[rrset.Name]bool
-	sweeping map[string]bool
+	resumed map[rrset.Name]bool
+	// sweeping is how far the sweeps of groups have come that run.
+	sweeping map[string]Progress
 	// skips are the sweeps of groups that were due while the one before still ran.
 	skips map[string]Skips
 	// owed is by when a sweep of each group has to have ended that can be relied on.
@@ -119,7 +120,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 		o: o, log: o.Logger,
 		stored: map[rrset.Name]StoredDomain{}, states: newStateTable(States{}), atRisk: map[rrset.Name]*Upkeep{},
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
-		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]bool{}, skips: map[string]Skips{},
+		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]Progress{}, skips: map[string]Skips{},
 		closed: memory.Closed, self: memory.Self,
 		tell: make(chan struct{}, 1), reschedule: make(chan struct{}, 1), reshare: make(chan struct{}, 1),
 	}
@@ -139,6 +140,9 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	}
 	for _, u := range memory.Upkeep {
 		e.putUpkeep(u)
+	}
+	if err := e.recallSweeps(memory.LastSweeps, settings.Groups); err != nil {
+		return nil, fmt.Errorf("read how the last sweeps went: %w", err)
 	}
 	e.commits.Lock()
 	defer e.commits.Unlock()

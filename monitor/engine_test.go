@@ -309,7 +309,27 @@ func (j *memJournal) memory() Memory {
 			m.Closed = append(m.Closed, i)
 		}
 	}
+	kept := slices.Clone(j.sweeps)
+	m.LastSweeps = func(groups []string) ([]SweepSummary, error) {
+		var last []SweepSummary
+		for _, group := range groups {
+			if at := lastIndex(kept, func(s SweepSummary) bool { return s.Group == group }); at >= 0 {
+				last = append(last, kept[at])
+			}
+		}
+		return last, nil
+	}
 	return m
+}
+
+// lastIndex gives the last place of what is wanted, or -1.
+func lastIndex[T any](list []T, wanted func(T) bool) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if wanted(list[i]) {
+			return i
+		}
+	}
+	return -1
 }
 
 // handOver gives records as a memory does: what is handed over is the taker's only as long as it takes it.
@@ -410,6 +430,8 @@ type house struct {
 	asker     resolve.Asker
 	surveyor  Surveyor
 	explainer Explainer
+	// log may be nil for none.
+	log *slog.Logger
 	// configured are the domains of a house that was made with some.
 	configured []*Domain
 }
@@ -473,7 +495,7 @@ func (h *house) start(settings Settings, configured ...*Domain) {
 	}
 	e, err := New(ctx, Options{
 		Asker: asktest.New(asker), Authorities: h.world, Journal: h.journal, Notifier: h.pager,
-		Presets: testPresets(h.t), Logger: slog.New(slog.DiscardHandler), Surveyor: h.surveyor, Explainer: h.explainer,
+		Presets: testPresets(h.t), Logger: h.log, Surveyor: h.surveyor, Explainer: h.explainer,
 	}, h.journal.memory(), settings, configured)
 	if err != nil {
 		h.t.Fatal(err)

@@ -39,12 +39,13 @@ func (e *Engine) finish(ctx context.Context, sw *sweep) error {
 	}
 
 	e.swept(sw)
-	for i, t := range batch.Transitions {
-		if e.o.Meter != nil {
-			e.o.Meter.Transitioned(schedules[i])
+	if e.o.Meter != nil {
+		for _, schedule := range schedules {
+			e.o.Meter.Transitioned(schedule)
 		}
-		e.log.Info("transition", "domain", t.ID.Domain, "record", t.ID.Key, "from", position(t.From), "to", position(t.To))
 	}
+	sw.moves = movesOf(batch.Transitions)
+	e.logMoves(sw, batch.Transitions)
 	if sw.summary.Distrusted != "" {
 		e.log.Warn("sweep not trusted", "of", cmp.Or(sw.summary.Group, "single domains"), "why", sw.summary.Distrusted)
 	}

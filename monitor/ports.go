@@ -120,6 +120,9 @@ type Memory struct {
 	// to is never written again. As records come from the disk they are ten times as large as the engine keeps most of
 	// them: of a large fleet they are not to be in memory all at once.
 	Records func(take func(ofDomain []Remembered)) error `json:"-"`
+	// LastSweeps gives the summary of the last sweep of each of these schedule groups, of those that were ever swept; nil if none is
+	// kept.
+	LastSweeps func(groups []string) ([]SweepSummary, error) `json:"-"`
 	// Closed are incidents that ended lately, to be told again after a restart.
 	Closed []Incident
 	Upkeep []Upkeep

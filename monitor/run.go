@@ -137,7 +137,7 @@ func (e *Engine) catchUp(settings *Settings) (setBack bool) {
 		if !ok {
 			continue
 		}
-		if now.Sub(due) > lookEvery && !e.sweeping[name] {
+		if now.Sub(due) > lookEvery && !e.sweepsNow(name) {
 			late = append(late, name)
 		}
 		setBack = setBack || group.Schedule.Next(now).Add(lookEvery).Before(due)
@@ -158,13 +158,14 @@ func (e *Engine) startSweep(name string) {
 	}
 	e.noteNext(settings, name)
 	e.mu.Lock()
-	if e.sweeping[name] {
+	if e.sweepsNow(name) {
 		skips := e.skip(name)
 		e.mu.Unlock()
 		e.log.Warn("sweep skipped: the one before still runs", "group", name, "skipped", skips.Times)
 		return
 	}
-	e.sweeping[name] = true
+	e.sweeping[name] = Progress{Started: time.Now()}
+	e.touch()
 	var domains []*Domain
 	for _, registered := range []map[rrset.Name]*Domain{e.domains, e.shared} {
 		for _, d := range registered {
@@ -177,6 +178,7 @@ func (e *Engine) startSweep(name string) {
 	done := func() {
 		e.mu.Lock()
 		delete(e.sweeping, name)
+		e.touch()
 		e.mu.Unlock()
 	}
 	e.background(func(ctx context.Context) {

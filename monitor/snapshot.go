@@ -29,7 +29,7 @@ type Snapshot struct {
 	Votes Votes
 	// Upkeep is what domains' mail stands on, of those that were looked at.
 	Upkeep Upkeeps
-	// Sweeps and NextSweep are by schedule group.
+	// Sweeps and NextSweep are by schedule group. The last sweep of a group may be from before the start.
 	Sweeps    map[string]SweepSummary
 	NextSweep map[string]time.Time
 	// GoodSweepDue is by when a sweep of each group has to have ended that can be relied on: the one that is due next may take
@@ -37,6 +37,8 @@ type Snapshot struct {
 	GoodSweepDue map[string]time.Time
 	// Estimates are what the sweeps of groups come to, as reckoned when the last one began. The map is never written.
 	Estimates map[string]pace.Estimate
+	// Sweeping is how far the sweeps of groups have come that run; none of a group that is not swept now.
+	Sweeping map[string]Progress
 	// Skipped are the sweeps of groups that were skipped since start; none of a group that had none.
 	Skipped map[string]Skips
 	// Open are the incidents that last, causes first, in order of their opening.
@@ -143,7 +145,8 @@ func (e *Engine) Snapshot() *Snapshot {
 		At: time.Now(), Generation: e.generation.Load(),
 		States: e.states.look(), Votes: Votes{heard: &e.heard}, Upkeep: Upkeeps{&upkeep},
 		Domains: e.domainList.of(e.domains), Shared: e.sharedList.of(e.shared),
-		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next), GoodSweepDue: maps.Clone(e.owed), Estimates: e.estimates, Skipped: maps.Clone(e.skips),
+		Sweeps: maps.Clone(e.sweeps), NextSweep: maps.Clone(e.next), GoodSweepDue: maps.Clone(e.owed), Estimates: e.estimates,
+		Skipped: maps.Clone(e.skips), Sweeping: maps.Clone(e.sweeping),
 		Open: e.openIncidents(), Self: e.self, Sources: e.settings.sources(),
 		Presets: e.presets(e.settings), OverdueAfter: e.settings.Rules.OverdueAfter,
 	}

@@ -37,7 +37,7 @@ const (
 func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
 	stages := stagesOf(domains)
 	w := &whole{beside: besides(stages), engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, askingStages)}
-	w.prepare(domains)
+	w.prepare(domains, stages)
 	room := make(chan struct{}, openStages)
 	var work sync.WaitGroup
 	for i, stage := range stages {
@@ -50,10 +50,15 @@ func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Doma
 			defer func() { <-room }()
 			w.stage(ctx, stage)
 			w.beside.over(stage)
+			w.stageOver(stage)
 		})
 	}
 	work.Wait()
-	return w.conclude(ctx, len(domains))
+	if err := w.conclude(ctx, len(domains)); err != nil {
+		return err
+	}
+	w.report()
+	return nil
 }
 
 // stagesOf parts domains into stages.
@@ -227,10 +232,11 @@ type stageSum struct {
 	verified, blind int
 	gated           bool
 	dissent         dissent
+	moves           moves
 }
 
 // prepare finds out how fast and how thoroughly the sweep can ask, and says so if it will not be done in time.
-func (w *whole) prepare(domains []*Domain) {
+func (w *whole) prepare(domains []*Domain, stages [][]rrset.Name) {
 	e := w.engine
 	settings := e.currentSettings()
 	group, ok := settings.Groups[w.group]
@@ -241,9 +247,13 @@ func (w *whole) prepare(domains []*Domain) {
 	next := group.Schedule.Next(now)
 	estimate := e.estimate(settings, group, domains, now)
 	w.pacing = pace.Sweep{Policy: estimate.Pace, Next: next}
-	if w.several && e.heard.len() > 0 { // the first look is taken as quickly as it goes
+	takes := estimate.Takes
+	if e.heard.len() == 0 {
+		takes = estimate.Full
+	} else if w.several { // the first look is taken as quickly as it goes
 		w.spread = time.Duration(settings.Spread * float64(next.Sub(now)))
 	}
+	w.estimated(takes, stages)
 	e.mu.Lock()
 	had := e.estimates[w.group]
 	e.estimates = maps.Clone(e.estimates)
@@ -290,6 +300,7 @@ func (s *stageSum) add(sw *sweep) {
 	a, b := &s.summary, &sw.summary
 	a.Records, a.Questions, a.Shared, a.Spared = a.Records+b.Records, a.Questions+b.Questions, a.Shared+b.Shared, a.Spared+b.Spared
 	a.Withheld += b.Withheld
+	s.moves.add(sw.moves)
 	a.Failures, a.Blind, a.Transitions = a.Failures+b.Failures, a.Blind+b.Blind, a.Transitions+b.Transitions
 	a.Distrusted = cmp.Or(a.Distrusted, b.Distrusted)
 	s.verified, s.blind, s.gated = s.verified+sw.verified, s.blind+b.Blind, s.gated || sw.gated

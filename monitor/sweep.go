@@ -168,6 +168,8 @@ type sweep struct {
 	// the operators.
 	stage    bool
 	together *dissent
+	// moves counts the transitions that were committed.
+	moves moves
 	// found are the causes that the sweep's records have, with what is known of them.
 	found map[rootcause.Cause]rootcause.Explanation
 }
@@ -342,6 +344,8 @@ func (sw *sweep) waitForAgain(ctx context.Context, jobs []*job) ([]*job, error) 
 	if sw.turn != nil {
 		<-sw.turn
 		defer func() { sw.turn <- struct{}{} }()
+		sw.engine.onward(sw.summary.Group, func(p *Progress) { p.Waiting++ })
+		defer sw.engine.onward(sw.summary.Group, func(p *Progress) { p.Waiting-- })
 	}
 	if !sleep(ctx, wait) {
 		return nil, fmt.Errorf("sweep given up: %w", ctx.Err())

@@ -78,7 +78,7 @@ func contentsOf(t testing.TB, s *Store) contents {
 	all := Query{Limit: 1 << 30}
 	c.Memory.Memory, errs[0] = s.Load(ctx)
 	c.LastSeen, c.Memory.States = lastSeen(t, c.Memory.Memory), states(t, c.Memory.Memory)
-	c.Memory.Records, c.Memory.Closed = nil, nil // how many are closed lately depends on today
+	c.Memory.Records, c.Memory.LastSweeps, c.Memory.Closed = nil, nil, nil // how many are closed lately depends on today
 	errs[1] = s.Records(ctx, Query{}, func(h RecordHistory) error { c.Records = append(c.Records, h); return nil })
 	c.Intervals, errs[2] = s.Intervals(ctx, all)
 	c.Transitions, errs[3] = s.Transitions(ctx, all)

@@ -39,7 +39,7 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 		}
 		return loadClosed(tx, &m)
 	})
-	m.Records = s.records
+	m.Records, m.LastSweeps = s.records, s.lastSweeps
 	if err == nil {
 		err = ctx.Err()
 	}

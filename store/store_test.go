@@ -125,7 +125,10 @@ func TestWhatIsCommittedIsThereAfterReopening(t *testing.T) {
 	if diff := cmp.Diff([]*monitor.RecordState{&b.States[0]}, states(t, m)); diff != "" {
 		t.Errorf("what was known of records (-kept +came back):\n%s", diff)
 	}
-	m.Records = nil
+	if last, err := m.LastSweeps([]string{b.Sweep.Group, "other"}); err != nil || !cmp.Equal(last, []monitor.SweepSummary{*b.Sweep}) {
+		t.Errorf("last sweeps %+v, %v", last, err)
+	}
+	m.Records, m.LastSweeps = nil, nil
 	if diff := cmp.Diff(want, m); diff != "" {
 		t.Errorf("what was kept and what came back (-kept +came back):\n%s", diff)
 	}

@@ -120,12 +120,20 @@ func (d *daemon) rest() {
 // leftAloneNow says of sources since when they are left alone, as the client has it now: what was counted of questions knows of a resolver
 // that is back only when it is asked again.
 func leftAloneNow(sources []health.Source, silent []resolve.Silence) []health.Source {
-	since := map[string]time.Time{}
+	now := map[string]resolve.Silence{}
 	for _, s := range silent {
-		since[s.Source.ID] = s.Since
+		now[s.Source.ID] = s
 	}
 	for i := range sources {
-		sources[i].LeftAlone = since[sources[i].ID]
+		source := &sources[i]
+		s, left := now[source.ID]
+		if source.LeftAlone, source.Why = s.Since, ""; !left {
+			source.Withheld = 0
+			continue
+		}
+		if source.Why = "it answers nothing"; s.Outcome == resolve.Refused {
+			source.Why = "it refuses everything"
+		}
 	}
 	return sources
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -11,9 +12,13 @@ import (
 // TestWhoIsLeftAloneIsSaidAsItIsNow: by the page a resolver is back when it is, and not when the next sweep asks it.
 func TestWhoIsLeftAloneIsSaidAsItIsNow(t *testing.T) {
 	before, now := time.Now().Add(-time.Hour), time.Now()
-	got := leftAloneNow([]health.Source{{ID: "back", LeftAlone: before}, {ID: "silent"}, {ID: health.Authority}},
-		[]resolve.Silence{{Source: &resolve.Source{ID: "silent"}, Since: now}})
-	if !got[0].LeftAlone.IsZero() || !got[1].LeftAlone.Equal(now) || !got[2].LeftAlone.IsZero() {
-		t.Errorf("%+v", got)
+	got := leftAloneNow([]health.Source{{ID: "back", LeftAlone: before, Withheld: 3, Why: "x"}, {ID: "silent", Withheld: 5}, {ID: "picky"}, {ID: health.Authority}},
+		[]resolve.Silence{{Source: &resolve.Source{ID: "silent"}, Since: now, Outcome: resolve.Timeout}, {Source: &resolve.Source{ID: "picky"}, Since: now, Outcome: resolve.Refused}})
+	want := []health.Source{
+		{ID: "back"}, {ID: "silent", LeftAlone: now, Withheld: 5, Why: "it answers nothing"},
+		{ID: "picky", LeftAlone: now, Why: "it refuses everything"}, {ID: health.Authority},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

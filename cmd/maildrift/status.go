@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,10 @@ import (
 
 	"maildrift/cmd/terminal"
 	"maildrift/monitor"
+	"maildrift/monitor/health"
+	"maildrift/monitor/mailrec"
+	"maildrift/monitor/pace"
+	"maildrift/monitor/resolve"
 	"maildrift/monitor/web/client"
 	"maildrift/monitor/web/wire"
 )
@@ -22,6 +27,7 @@ type overall struct {
 	wire.Status
 	Open       []wire.Incident `json:"open"`
 	Quarantine []wire.Resolver `json:"quarantine"`
+	LeftAlone  []health.Source `json:"left_alone"`
 	Failing    []wire.Receiver `json:"failing_receivers"`
 }
 
@@ -72,10 +78,28 @@ func readOverall(cmd *cobra.Command, c *client.Client) (out overall, err error) 
 		return out, err
 	}
 	out.Quarantine = slices.DeleteFunc(resolvers, func(r wire.Resolver) bool { return r.Quarantine == nil })
+	known, err := c.ResolverHealth(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.LeftAlone = slices.DeleteFunc(known.Sources, func(s health.Source) bool { return s.LeftAlone.IsZero() })
+	for i := range out.LeftAlone {
+		out.LeftAlone[i].Slots = nil // nobody reads a day in quarters of an hour here
+	}
 	receivers, err := c.Receivers(ctx)
 	out.Failing = slices.DeleteFunc(receivers, func(r wire.Receiver) bool { return r.FailingSince.IsZero() })
-	slices.SortStableFunc(out.Open, func(a, b wire.Incident) int { return int(b.Impact) - int(a.Impact) })
+	slices.SortStableFunc(out.Open, func(a, b wire.Incident) int {
+		return cmp.Or(blindFirst(a)-blindFirst(b), int(b.Impact)-int(a.Impact))
+	})
 	return out, err
+}
+
+// blindFirst orders what keeps the monitor from seeing before all, since it makes all other words unsure.
+func blindFirst(i wire.Incident) int {
+	if i.Alert == monitor.AlertBlind {
+		return 0
+	}
+	return 1
 }
 
 // exit gives the exit code that says how it is.
@@ -103,9 +127,7 @@ func (p *printer) overall(o overall) error {
 	for _, r := range o.Failing {
 		p.printf("%s %s (%s) since %s: %s\n", p.paint(red, "cannot be told:"), r.Receiver, r.Integration, clock(r.FailingSince), r.LastError)
 	}
-	for _, r := range o.Quarantine {
-		p.printf("%s %s since %s: %s\n", p.paint(yellow, "without a vote:"), r.Operator, clock(r.Quarantine.Since), r.Quarantine.Reason)
-	}
+	p.unheard(o)
 	p.groups(o)
 	return p.err
 }
@@ -134,22 +156,88 @@ func (p *printer) openIncidents(o overall) {
 	p.head("wrong now")
 	var rows [][]terminal.Cell
 	for _, i := range o.Open[:min(len(o.Open), incidentsShown)] {
-		what := i.Reason
-		if what == "" && i.Finding != nil {
-			what = i.Finding.Reason
-		}
-		colour := yellow
-		if i.Impact.String() == "rejected" || i.Impact.String() == "degraded" {
-			colour = red
-		}
 		rows = append(rows, []terminal.Cell{
-			{Text: i.Impact.String(), Colour: colour}, terminal.Text(string(i.Alert)), terminal.Text(strings.TrimSpace(string(i.Domain) + " " + i.Record)),
-			terminal.Text("for " + o.Now.Sub(i.Opened).Round(time.Second).String()), terminal.Text(what),
+			impactOf(i), terminal.Text(string(i.Alert)), terminal.Text(aboutWhat(i)),
+			terminal.Text("for " + o.Now.Sub(i.Opened).Round(time.Second).String()), terminal.Text(reasonOf(i)),
 		})
 	}
 	p.table([]terminal.Column{{}, {}, {Flexible: true, Least: 20}, {}, {Flexible: true, Least: 20}}, rows)
 	if more := len(o.Open) - incidentsShown; more > 0 {
 		p.printf("and %d more: maildrift status --format json\n", more)
+	}
+}
+
+// impactOf says in a word what an incident does to mail, or, if that is no matter of receivers, what it is.
+func impactOf(i wire.Incident) terminal.Cell {
+	switch i.Alert {
+	case monitor.AlertBlind:
+		return terminal.Cell{Text: "blind", Colour: red}
+	case monitor.AlertQuarantined:
+		return terminal.Cell{Text: "no vote", Colour: yellow}
+	case monitor.AlertOverdue, monitor.AlertChangeNotMade:
+		return terminal.Cell{Text: "waiting", Colour: yellow}
+	case monitor.AlertDrifted, monitor.AlertMissing, monitor.AlertDisagreement, monitor.AlertCause, monitor.AlertAtRisk, monitor.AlertWatchdog:
+	}
+	switch i.Impact {
+	case mailrec.Rejected, mailrec.Degraded:
+		return terminal.Cell{Text: i.Impact.String(), Colour: red}
+	case mailrec.Weakened:
+		return terminal.Cell{Text: i.Impact.String(), Colour: yellow}
+	case mailrec.None:
+	}
+	if i.Alert == monitor.AlertAtRisk {
+		return terminal.Cell{Text: "at risk", Colour: yellow}
+	}
+	return terminal.Cell{Text: "harmless", Colour: yellow}
+}
+
+// aboutWhat names what an incident is about.
+func aboutWhat(i wire.Incident) string {
+	switch {
+	case i.Root != nil:
+		return i.Root.Cause
+	case i.Domain == "" && i.Value != "":
+		return i.Value
+	case i.Domain == "":
+		return "maildrift"
+	}
+	return strings.TrimSpace(string(i.Domain) + " " + i.Record)
+}
+
+// reasonOf says what is wrong.
+func reasonOf(i wire.Incident) string {
+	switch {
+	case i.Reason != "":
+		return i.Reason
+	case i.Root != nil:
+		return fmt.Sprintf("%s: %s of %s", i.Root.Detail, counted(i.Root.Records, "record"), counted(i.Root.Domains, "domain"))
+	case i.Finding != nil && i.Finding.Reason != "":
+		return i.Finding.Reason
+	case len(i.Risks) > 0:
+		return i.Risks[0].At + ": " + i.Risks[0].Text
+	}
+	return ""
+}
+
+// unheard names those whose answers do not count, and those who are not asked because they give none.
+func (p *printer) unheard(o overall) {
+	ids := map[resolve.Operator][]string{}
+	for _, r := range o.Quarantine {
+		ids[r.Operator] = append(ids[r.Operator], r.ID)
+	}
+	for _, r := range o.Quarantine {
+		if ids[r.Operator][0] != r.ID {
+			continue // it has been told with the operator's first
+		}
+		name := string(r.Operator)
+		if all := strings.Join(ids[r.Operator], ", "); all != name {
+			name += " (" + all + ")"
+		}
+		p.printf("%s %s since %s: %s\n", p.paint(yellow, "without a vote:"), name, clock(r.Quarantine.Since), r.Quarantine.Reason)
+	}
+	for _, s := range o.LeftAlone {
+		p.printf("%s %s since %s (%s): %s; %s withheld from it so far, and it is tried again now and then\n", p.paint(yellow, "left alone:"),
+			s.ID, clock(s.LeftAlone), pace.Span(o.Now.Sub(s.LeftAlone)), s.Why, counted(s.Withheld, "question"))
 	}
 }
 
@@ -160,6 +248,9 @@ func (p *printer) groups(o overall) {
 		last, took, questions := "none yet", "", ""
 		if s := g.LastSweep; s != nil {
 			last = o.Now.Sub(s.Started).Round(time.Second).String() + " ago"
+			if s.Started.Before(o.Started) {
+				last += ", before the restart"
+			}
 			took = "took " + s.Duration.Round(time.Millisecond).String()
 			questions = questionsOf(*s)
 		}
@@ -175,7 +266,8 @@ func (p *printer) groups(o overall) {
 	}
 	p.table([]terminal.Column{{}, {}, {}, {Flexible: true, Least: 14}, {}, {Flexible: true, Least: 8}}, rows)
 	for _, g := range o.Groups {
-		p.skipped(g)
+		p.sweeping(g, o.Now)
+		p.skipped(g, o.Now)
 		p.estimate(g)
 	}
 }
@@ -193,15 +285,34 @@ func questionsOf(s monitor.SweepSummary) string {
 }
 
 // skipped says of a group that sweeps did not take place, loudly if that may go on.
-func (p *printer) skipped(g wire.Group) {
+func (p *printer) skipped(g wire.Group, now time.Time) {
 	if g.Skipped == nil {
 		return
 	}
-	colour := dim
+	colour, next := dim, ""
 	if g.Skipped.Lately {
 		colour = yellow
+		switch {
+		case g.Sweeping != nil && !g.Skipped.Last.Before(g.Sweeping.Started):
+			next = "; that one still runs, and the next begins when one is due after its end"
+		case g.Sweeping == nil && g.NextSweep.After(now):
+			next = "; it has ended, and the next is due in " + g.NextSweep.Sub(now).Round(time.Second).String()
+		}
 	}
-	p.printf("%s %s: %s\n", p.paint(colour, "skipped:"), g.Name, g.Skipped)
+	p.printf("%s %s: %s%s\n", p.paint(colour, "skipped:"), g.Name, g.Skipped, next)
+}
+
+// sweeping says of a group that is swept how far that has come, and of the next sweep if it will be skipped for it.
+func (p *printer) sweeping(g wire.Group, now time.Time) {
+	s := g.Sweeping
+	if s == nil {
+		return
+	}
+	late := ""
+	if next := g.NextSweep.Sub(now); next > 0 && s.LeftSeconds > next.Seconds() {
+		late = fmt.Sprintf("; the sweep that is due in %s will be skipped for it", next.Round(time.Second))
+	}
+	p.printf("%s %s %s%s\n", p.paint(bold, "sweeping:"), g.Name, s.Text(now), late)
 }
 
 // estimate says of a group whose sweeps do not fit into their interval that they do not, and what would help.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"maildrift/monitor"
+	"maildrift/monitor/health"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/pace"
+	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 	"maildrift/monitor/web/wire"
 )
@@ -92,7 +97,7 @@ func TestSweepsInStatus(t *testing.T) {
 		"c  1m0s ago  took 1s  60 questions, 12 saved, 30 spared, 1 unanswered   next in 5m0s  sees\n" +
 		"d  1m0s ago  took 1s  60 questions, 12 saved, 5 withheld, 1 unanswered  next in 5m0s  sees\n" +
 		"skipped: b: a sweep was skipped at 2026-03-13 12:00 UTC, since the one before still ran\n" +
-		"skipped: c: 3 sweeps were skipped since the start, the last one at 2026-03-14 11:59 UTC, since those before still ran\n" +
+		"skipped: c: 3 sweeps were skipped since the start, the last one at 2026-03-14 11:59 UTC, since those before still ran; it has ended, and the next is due in 5m0s\n" +
 		"too slow: c: a sweep cannot finish in its interval of 15m: 30000 questions asked of google at 20 a second take 25m, 1.7 times as long\n" +
 		"  - allow 34 questions a second instead of 20 (rate in resolvers.list, or asking.rate for those that name none) for google, if they put up with it\n" +
 		"  - sweep every 30m (schedules): then a sweep takes 25m\n" +
@@ -100,6 +105,100 @@ func TestSweepsInStatus(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
+}
+
+// TestStatusIsSaid shows what people read. UPDATE_GOLDEN=1 writes the file.
+func TestStatusIsSaid(t *testing.T) {
+	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	group := func(change func(g *wire.Group)) overall {
+		g := wire.Group{Name: "default", NextSweep: now.Add(3 * time.Minute)}
+		change(&g)
+		return overall{Status: wire.Status{Version: "1.2.3", Started: ago(30 * time.Minute), Now: now, Ready: true, Domains: 1000, Records: 6000,
+			DomainsBy: map[string]int{"pending": 250, "holding": 750}, Groups: []wire.Group{g},
+		}}
+	}
+	running := func(p monitor.Progress) *wire.Sweeping { return wire.SweepingOf(p, now) }
+	before := &monitor.SweepSummary{Started: ago(45 * time.Minute), Duration: 4 * time.Minute, Questions: 70_000, Shared: 14_000}
+	got := overalls{
+		{"the first sweep of all", group(func(g *wire.Group) {
+			g.Sweeping = running(monitor.Progress{Started: ago(12 * time.Minute), Domains: 1000, Done: 750, Stages: 4, Over: 3, Takes: 14 * time.Minute})
+		})},
+		{"one that has just begun", group(func(g *wire.Group) { g.Sweeping = running(monitor.Progress{Started: ago(0)}) })},
+		{"after a restart", group(func(g *wire.Group) {
+			g.LastSweep = before
+			g.Sweeping = running(monitor.Progress{Started: ago(11 * time.Minute), Domains: 1000, Stages: 4, Takes: 30 * time.Minute})
+		})},
+		{"one that confirms changes, longer than estimated", group(func(g *wire.Group) {
+			g.Sweeping = running(monitor.Progress{Started: ago(time.Minute), Domains: 1000, Done: 500, Stages: 4, Over: 2, Waiting: 2, Takes: 30 * time.Second})
+		})},
+		{"a small one that confirms changes", group(func(g *wire.Group) {
+			g.Sweeping = running(monitor.Progress{Started: ago(20 * time.Second), Domains: 3, Stages: 1, Waiting: 1, Takes: 90 * time.Millisecond})
+		})},
+		{"one that is slower than estimated, so that others are skipped", group(func(g *wire.Group) {
+			g.LastSweep = before
+			g.Sweeping = running(monitor.Progress{Started: ago(20 * time.Minute), Domains: 1000, Done: 500, Stages: 4, Over: 2, Takes: 12 * time.Minute})
+			g.Skipped = wire.SkippedOf(monitor.Skips{Times: 1, Last: ago(5 * time.Minute)}, g.LastSweep)
+		})},
+		{"one whose stages are over", group(func(g *wire.Group) {
+			g.Sweeping = running(monitor.Progress{Started: ago(time.Minute), Domains: 1000, Done: 1000, Stages: 4, Over: 4, Takes: time.Minute})
+		})},
+		{"resolvers that are not heard, and all kinds of trouble", troubledDaemon(now)},
+	}.said(t)
+	golden := filepath.Join("testdata", "status.txt")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(golden); err != nil || got != string(want) {
+		t.Errorf("the status is said otherwise (%v); look at it and run with UPDATE_GOLDEN=1:\n%s", err, got)
+	}
+}
+
+// overalls are states of a daemon with what is particular about them.
+type overalls []struct {
+	title string
+	overall
+}
+
+func (all overalls) said(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	for _, o := range all {
+		out.WriteString("=== " + o.title + "\n")
+		if err := (&printer{out: &out}).overall(o.overall); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+// troubledDaemon is a daemon for which much goes wrong.
+func troubledDaemon(now time.Time) overall {
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	resolver := func(id, operator string) wire.Resolver {
+		return wire.Resolver{ID: id, Operator: resolve.Operator(operator), Quarantine: &wire.Quarantine{Since: ago(time.Hour), Reason: "alone with what it says of 3 records"}}
+	}
+	o := overall{
+		Status: wire.Status{Version: "1.2.3", Started: ago(48 * time.Hour), Now: now, Ready: true, Domains: 5, Records: 30, DomainsBy: map[string]int{"holding": 4, "drifted": 1}},
+		Open: []wire.Incident{
+			{Alert: monitor.AlertBlind, Opened: ago(time.Minute), Reason: "too few resolvers pass the canaries"},
+			{Alert: monitor.AlertCause, Impact: mailrec.Rejected, Domain: "shop.example", Opened: ago(time.Hour), Root: &wire.Root{Cause: "zone/shop.example", Detail: "it is no longer delegated", Records: 6, Domains: 1}},
+			{Alert: monitor.AlertMissing, Impact: mailrec.Degraded, Domain: "a.example", Record: "spf", Opened: ago(time.Hour), Finding: &mailrec.Finding{Reason: "there is no SPF record"}},
+			{Alert: monitor.AlertDrifted, Impact: mailrec.Weakened, Domain: "b.example", Record: "dmarc", Opened: ago(time.Hour), Finding: &mailrec.Finding{Reason: "the policy is weaker"}},
+			{Alert: monitor.AlertDisagreement, Domain: "c.example", Record: "mx", Opened: ago(time.Hour), Finding: &mailrec.Finding{Reason: "another order"}},
+			{Alert: monitor.AlertAtRisk, Domain: "d.example", Record: "upkeep", Opened: ago(time.Hour), Risks: []wire.Risk{{At: "d.example DS", Text: "the signature ends in two days"}}},
+			{Alert: monitor.AlertOverdue, Domain: "e.example", Record: "dkim:s1", Opened: ago(time.Hour), Finding: &mailrec.Finding{Reason: "there is no such record"}},
+			{Alert: monitor.AlertQuarantined, Value: "oddisp", Opened: ago(time.Hour), Reason: "alone with what it says of 3 records"},
+		},
+		Quarantine: []wire.Resolver{resolver("odd4", "oddisp"), resolver("odd6", "oddisp"), resolver("strange", "strange")},
+		LeftAlone: []health.Source{
+			{ID: "quad9", LeftAlone: ago(80 * time.Minute), Why: "it answers nothing", Withheld: 1234},
+			{ID: "picky", LeftAlone: ago(time.Minute), Why: "it refuses everything", Withheld: 1},
+		},
+	}
+	return o
 }
 
 func TestPropagationIsDrawn(t *testing.T) {

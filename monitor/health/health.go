@@ -115,6 +115,10 @@ type Source struct {
 	// LeftAlone is since when it is not asked, but for a probe now and then, because it answers nothing; zero if it is asked. Of
 	// the nameservers of zones together it is always zero.
 	LeftAlone time.Time `json:"left_alone,omitzero"`
+	// Withheld is how many questions were withheld from it since it was heard last, while it is left alone; Why says in words what it is left alone
+	// for. Both are empty for one that is asked.
+	Withheld int    `json:"left_alone_withheld,omitempty"`
+	Why      string `json:"left_alone_why,omitempty"`
 	// Hour and Day sum up the last hour and all that is kept, Slots the latter piece by piece, the oldest first. Slots
 	// in which nothing was asked are left out.
 	Hour  Slot   `json:"hour"`
@@ -126,6 +130,8 @@ type ring struct {
 	slots       [slots]Slot
 	last, heard time.Time
 	leftAlone   time.Time
+	// withheld is how many questions were withheld since it was heard.
+	withheld int
 }
 
 // Recorder counts. Its methods may be called from any number of goroutines.
@@ -167,11 +173,12 @@ func (r *Recorder) Observed(o resolve.Observation) {
 		if g.leftAlone.IsZero() && g != r.auth {
 			g.leftAlone = at
 		}
+		g.withheld++
 		return
 	}
 	g.last = at
 	if replied {
-		g.heard, g.leftAlone = at, time.Time{}
+		g.heard, g.leftAlone, g.withheld = at, time.Time{}, 0
 	}
 }
 
@@ -195,6 +202,9 @@ func (r *Recorder) Report() []Source {
 
 func (g *ring) report(id string, now time.Time) (Source, bool) {
 	out := Source{ID: id, Last: g.last, Heard: g.heard, LeftAlone: g.leftAlone}
+	if !g.leftAlone.IsZero() {
+		out.Withheld = g.withheld
+	}
 	for i := range g.slots {
 		s := &g.slots[i]
 		age := now.Sub(s.Start)

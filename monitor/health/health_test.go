@@ -82,14 +82,14 @@ func TestWhoIsLeftAloneIsNotCountedAsAsked(t *testing.T) {
 		now = now.Add(time.Minute)
 	}
 	got := r.Report()
-	if len(got) != 2 || !got[0].LeftAlone.Equal(alone) || !got[0].Last.Equal(asked) || got[0].Day.Asked != 1 || got[0].Day.Lost != 1 || got[0].Day.Withheld != 3 {
+	if len(got) != 2 || !got[0].LeftAlone.Equal(alone) || !got[0].Last.Equal(asked) || got[0].Day.Asked != 1 || got[0].Day.Lost != 1 || got[0].Day.Withheld != 3 || got[0].Withheld != 3 {
 		t.Errorf("it is left alone: %+v", got)
 	}
-	if !got[1].LeftAlone.IsZero() || got[1].Day.Asked != 0 || got[1].Day.Withheld != 3 {
+	if !got[1].LeftAlone.IsZero() || got[1].Withheld != 0 || got[1].Day.Asked != 0 || got[1].Day.Withheld != 3 {
 		t.Errorf("the zones' own servers: %+v", got[1])
 	}
 	r.Observed(resolve.Observation{Source: google, Outcome: resolve.NXDomain, Tries: 1})
-	if got := r.Report(); !got[0].LeftAlone.IsZero() || got[0].Day.Asked != 2 {
+	if got := r.Report(); !got[0].LeftAlone.IsZero() || got[0].Withheld != 0 || got[0].Day.Asked != 2 {
 		t.Errorf("it answers again: %+v", got[0])
 	}
 }

@@ -100,6 +100,9 @@ func (s *site) status(x *index) wire.Status {
 		if estimate, ok := x.snap.Estimates[name]; ok {
 			group.Estimate = wire.EstimateOf(estimate)
 		}
+		if progress, ok := x.snap.Sweeping[name]; ok {
+			group.Sweeping = wire.SweepingOf(progress, s.Now())
+		}
 		group.Skipped = wire.SkippedOf(x.snap.Skipped[name], group.LastSweep)
 		out.Groups = append(out.Groups, group)
 	}

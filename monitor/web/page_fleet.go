@@ -107,6 +107,8 @@ type sweepsPage struct {
 	Groups []wire.Group
 	// Sweeps are the last ones, the newest first.
 	Sweeps []monitor.SweepSummary
+	// Now is when the page was made.
+	Now time.Time
 }
 
 func (s *site) sweepsPage(r *http.Request) (any, error) {
@@ -114,7 +116,7 @@ func (s *site) sweepsPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, s.problem("read the sweeps", err)
 	}
-	return sweepsPage{page: s.page(r.Context(), "Sweeps", "sweeps"), Groups: s.status(s.index.current()).Groups, Sweeps: each(sweeps, wire.SweepOf)}, nil
+	return sweepsPage{page: s.page(r.Context(), "Sweeps", "sweeps"), Groups: s.status(s.index.current()).Groups, Sweeps: each(sweeps, wire.SweepOf), Now: s.Now()}, nil
 }
 
 // historyPage is what has happened lately to all domains, and what people did.

@@ -290,11 +290,23 @@ func TestSweepsThatDoNotFitAreSaid(t *testing.T) {
 	if want := `<p class="meta">default: 2 sweeps were skipped since the start, the last one at `; !strings.Contains(page, want) {
 		t.Errorf("the page lacks %q", want)
 	}
+	if strings.Contains(page, "being swept") {
+		t.Error("the page speaks of a sweep that runs, and there is none")
+	}
 	w.engine.change(func(s *monitor.Snapshot) {
 		s.Skipped = map[string]monitor.Skips{"default": {Times: 3, Last: now.Add(-time.Minute)}}
+		s.Sweeping = map[string]monitor.Progress{"default": {Started: now.Add(-4 * time.Minute), Domains: 1000, Done: 250, Stages: 4, Over: 1, Takes: 10 * time.Minute}}
 	})
 	page = w.ask(http.MethodGet, "/sweeps", "").Body.String()
 	if want := `<div class="banner bad"><p>default: 3 sweeps were skipped since the start, the last one at `; !strings.Contains(page, want) {
 		t.Errorf("the page lacks %q", want)
+	}
+	if want := `<p class="meta">default is being swept for 4m, since 2026-03-14 11:56 UTC: 250 of 1000 domains are done; about 6m left by the estimate.</p>`; !strings.Contains(page, want) {
+		t.Errorf("the page lacks %q", want)
+	}
+	status, err := connect(t, w).Status(t.Context())
+	want := wire.Sweeping{Started: now.Add(-4 * time.Minute), Domains: 1000, Done: 250, Stages: 4, StagesDone: 1, TakesSeconds: 600, LeftSeconds: 360}
+	if err != nil || len(status.Groups) != 1 || status.Groups[0].Sweeping == nil || *status.Groups[0].Sweeping != want {
+		t.Errorf("%v: the API's status says %+v, want %+v", err, status.Groups, want)
 	}
 }

@@ -36,9 +36,12 @@ type Status struct {
 
 // Group is a schedule group.
 type Group struct {
-	Name      string                `json:"name"`
-	NextSweep time.Time             `json:"next_sweep,omitzero"`
-	LastSweep *monitor.SweepSummary `json:"last_sweep,omitempty"`
+	Name      string    `json:"name"`
+	NextSweep time.Time `json:"next_sweep,omitzero"`
+	// LastSweep is the last one that ended. After a restart it is the last one of before, until the first one has ended.
+	LastSweep *monitor.SweepSummary `json:"last_sweep,omitempty" doc:"The last sweep that ended, also if that was before the daemon was started last; absent if there never was one"`
+	// Sweeping is the sweep that runs; absent if none does.
+	Sweeping *Sweeping `json:"sweeping,omitempty"`
 	// Blind says why its last sweep could not be relied on; empty if it could.
 	Blind string `json:"blind,omitempty"`
 	// Estimate is what its sweeps come to; absent before the first one began.
@@ -63,15 +66,76 @@ func SkippedOf(s monitor.Skips, last *monitor.SweepSummary) *Skipped {
 	return &Skipped{Times: s.Times, Last: s.Last.UTC(), Lately: last == nil || !s.Last.Before(last.Started)}
 }
 
+// Sweeping is how far the sweep of a schedule group has come that runs.
+type Sweeping struct {
+	Started time.Time `json:"started"`
+	Domains int       `json:"domains" doc:"Registered domains that it asks about"`
+	Done    int       `json:"domains_done" doc:"Those of them that are done: what was found about them is told"`
+	// Stages are what a large sweep goes in, up to 250 domains each.
+	Stages        int `json:"stages"`
+	StagesDone    int `json:"stages_done"`
+	StagesWaiting int `json:"stages_waiting" doc:"Stages that wait to ask again about what seems to have changed (confirm.wait)"`
+	// TakesSeconds is by the estimate; what is asked again to confirm a change comes on top.
+	TakesSeconds float64 `json:"takes_seconds" doc:"How long it takes by the estimate, what is asked again to confirm changes apart"`
+	LeftSeconds  float64 `json:"left_seconds" doc:"How much of that is left; 0 if it is over"`
+}
+
+// SweepingOf gives how far a sweep has come.
+func SweepingOf(p monitor.Progress, now time.Time) *Sweeping {
+	return &Sweeping{
+		Started: p.Started.UTC(), Domains: p.Domains, Done: p.Done, Stages: p.Stages, StagesDone: p.Over, StagesWaiting: p.Waiting,
+		TakesSeconds: p.Takes.Seconds(), LeftSeconds: p.Left(now).Seconds(),
+	}
+}
+
+// Text says it for people, in a sentence that goes on after the group's name.
+func (s Sweeping) Text(now time.Time) string {
+	running := now.Sub(s.Started)
+	out := fmt.Sprintf("for %s, since %s: ", pace.Span(running), clock(s.Started))
+	switch {
+	case s.Stages == 0:
+		return out + "it is being prepared"
+	case s.StagesDone == s.Stages:
+		return out + "all domains are done, and what it came to is being written down"
+	}
+	out += fmt.Sprintf("%d of %d domains are done", s.Done, s.Domains)
+	if s.StagesWaiting > 0 {
+		out += " " + s.waiting()
+	}
+	takes, left := seconds(s.TakesSeconds), seconds(s.LeftSeconds)
+	switch {
+	case left > 0:
+		out += "; about " + pace.Span(left) + " left by the estimate"
+	case takes > 0 && s.StagesWaiting == 0 && s.Done > 0 && s.Done < s.Domains:
+		out += fmt.Sprintf("; it takes %s longer than estimated, about %s left at this pace", pace.Span(running-takes), pace.Span(running*time.Duration(s.Domains-s.Done)/time.Duration(s.Done)))
+	case takes > 0 && s.StagesWaiting == 0:
+		out += fmt.Sprintf("; it takes %s longer than estimated", pace.Span(running-takes))
+	}
+	return out
+}
+
+// waiting says what stages wait for.
+func (s Sweeping) waiting() string {
+	switch {
+	case s.Stages == 1:
+		return "and it waits to ask again about what seems to have changed"
+	case s.StagesWaiting == 1:
+		return fmt.Sprintf("and 1 of its %d stages waits to ask again about what seems to have changed", s.Stages)
+	}
+	return fmt.Sprintf("and %d of its %d stages wait to ask again about what seems to have changed", s.StagesWaiting, s.Stages)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
 // String says it for people, in a sentence that goes on after the group's name.
 func (s Skipped) String() string {
 	if s.Times == 1 {
-		return "a sweep was skipped at " + s.clock() + ", since the one before still ran"
+		return "a sweep was skipped at " + clock(s.Last) + ", since the one before still ran"
 	}
-	return fmt.Sprintf("%d sweeps were skipped since the start, the last one at %s, since those before still ran", s.Times, s.clock())
+	return fmt.Sprintf("%d sweeps were skipped since the start, the last one at %s, since those before still ran", s.Times, clock(s.Last))
 }
 
-func (s Skipped) clock() string { return s.Last.UTC().Format("2006-01-02 15:04 UTC") }
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // Estimate is whether the sweeps of a schedule group fit into its interval, as reckoned when the last one began.
 type Estimate struct {

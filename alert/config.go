@@ -80,31 +80,38 @@ func ParseConfig(text []byte) (*Config, error) {
 // Receivers are built on trial, so that a missing certificate shows here. The
 // errors say what to change, and contain no URLs, tokens or passwords.
 func ParseConfigIn(dir string, text []byte) (*Config, error) {
+	c := &Config{failingAfter: DefaultFailingAfter}
+	if err := c.parse(dir, text); err != nil {
+		return nil, c.explain(err)
+	}
+	return c, nil
+}
+
+// parse reads a configuration. The error is as Alertmanager says it.
+func (c *Config) parse(dir string, text []byte) error {
 	parseAsAlertmanagerDoes()
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, (&Config{}).explain(err)
+		return err
 	}
-	c := &Config{secrets: secretsIn(&doc), failingAfter: DefaultFailingAfter}
+	c.secrets = secretsIn(&doc)
 	whole, err := completed(&doc, text)
 	if err != nil {
-		return nil, c.explain(err)
+		return err
 	}
 	if c.am, err = config.Load(string(whole)); err != nil {
-		return nil, c.explain(err)
+		return err
 	}
 	if err := setDirectory(c.am, dir); err != nil {
-		return nil, c.explain(err)
+		return err
 	}
 	setGrouping(c.am.Route)
 	setTextPart(c.am)
 	routeAround(c.am)
 	muffleWatchdog(c.am)
 	c.am.InhibitRules = append(c.am.InhibitRules, ownInhibitions()...)
-	if _, err := buildRouting(c, &url.URL{}, slog.New(slog.DiscardHandler)); err != nil {
-		return nil, c.explain(err)
-	}
-	return c, nil
+	_, err = buildRouting(c, &url.URL{}, slog.New(slog.DiscardHandler))
+	return err
 }
 
 // Receivers returns the names of the receivers, sorted.

@@ -37,6 +37,10 @@ var hints = []struct{ about, hint string }{
 	{"repeat_interval cannot be zero", "set a duration such as 12h"},
 	{"unsupported scheme", "start the URL with http:// or https://"},
 	{"missing host", "write the URL as https://HOST/PATH"},
+	{"missing name in receiver", "set name, so that routes can lead to it"},
+	{"not a valid duration string", "write for example 30s, 5m or 12h"},
+	{"bad matcher format", `write NAME="VALUE", or with !=, =~ or !~`},
+	{"is not a valid weekday", "write monday to sunday, or a range such as monday:friday"},
 }
 
 // explain turns an error of Alertmanager's into one for the person who wrote

@@ -115,6 +115,58 @@ func TestConfigCheck(t *testing.T) {
 	command(t, "config", "check", advised).expect(t, exitGood, "advice: "+advised+":2: directmail-subdomain: shop.example is a main domain", "")
 	route := write("route.yml", "alerting:\n  route: {receiver: nobody-knows}\n")
 	command(t, "config", "check", route).expect(t, exitUsage, "", route+":")
+	fast := write("fast.yml", "schedules: {default: {every: 5s}}\n")
+	command(t, "config", "check", fast).expect(t, exitGood, "warning: schedule default sweeps every 5s, but what seems to have changed is asked about again after 30s (confirm.wait)", "")
+	command(t, "plan", "--domains", "10", "--config", fast).expect(t, exitGood, "overlaps: schedule default sweeps every 5s", "")
+
+	// Everything at once, Alertmanager's part too.
+	for name, want := range map[string][]string{
+		"all.yml": {
+			"all.yml:1: lisen: unknown key; did you mean \"listen\"?",
+			"all.yml:2: schedules.default.cron: \"*/99\" in the minute field: a step of 99",
+			"all.yml:4: domains[0].domain: \"https://a.example.com/\" is a URL",
+			"all.yml:5: domains[0].service: unknown mail service \"directmial\"",
+			"all.yml:8: alerting.route.receiver: undefined receiver \"on-cal\" used in route: add it under receivers, or correct its name",
+			"all.yml:11: alerting.receivers[0].webhook_configs[0].max_alrets: unknown field \"max_alrets\"",
+			"all.yml:12: alerting.receivers[1].email_configs[0]: no global SMTP smarthost set: set global.smtp_smarthost",
+		},
+		"elsewhere.yml": {
+			"elsewhere.yml:3: alerting.alertmanagers[0].http_config: unknown field \"basic_aut\"",
+			"elsewhere.yml:4: alerting.alertmanagers[1]: unable to read CA cert",
+		},
+	} {
+		text := map[string]string{
+			"all.yml": `lisen: x
+schedules: {default: {cron: "*/99 * * * *"}}
+domains:
+  - domain: https://a.example.com/
+    service: directmial
+alerting:
+  route:
+    receiver: on-cal
+  receivers:
+    - name: on-call
+      webhook_configs: [{url: "http://127.0.0.1:1/", max_alrets: 3}]
+    - {name: mail, email_configs: [{to: a@b.example}]}
+`,
+			"elsewhere.yml": `alerting:
+  alertmanagers:
+    - {url: "http://127.0.0.1:1", http_config: {basic_aut: {}}}
+    - {url: "http://127.0.0.1:2", http_config: {tls_config: {ca_file: none.pem}}}
+`,
+		}[name]
+		got := command(t, "config", "check", write(name, text))
+		lines := strings.Split(strings.ReplaceAll(got.err, dir+"/", ""), "\n")
+		for i, w := range want {
+			if i >= len(lines) || !strings.HasPrefix(strings.TrimPrefix(lines[i], "maildrift: "), w) {
+				t.Errorf("line %d does not begin with %q:\n%s", i+1, w, got.err)
+				break
+			}
+		}
+		if got.code != exitUsage || len(lines) > len(want)+2 {
+			t.Errorf("exit code %d, %d lines:\n%s", got.code, len(lines), got.err)
+		}
+	}
 }
 
 func TestPresetsOfAConfiguration(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,15 +28,8 @@ Exit code 0 if it is good, 2 if it is not.`,
 		Example: `  maildrift config check /etc/maildrift/maildrift.yml`,
 		Args:    exactArgs(1, "one configuration file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			presets, err := loadPresets()
+			cfg, err := loadConfig(args[0])
 			if err != nil {
-				return err
-			}
-			cfg, err := config.Load(args[0], os.LookupEnv, presets)
-			if err != nil {
-				return usageError(err)
-			}
-			if err := checkAlerting(cfg); err != nil {
 				return usageError(err)
 			}
 			return describeConfig(newPrinter(cmd.OutOrStdout()), cfg)

@@ -155,14 +155,16 @@ type planGroup struct {
 	// Includes are the records of others that they rest on, which are watched once.
 	Includes int `json:"includes"`
 	// Questions to each source, of which Saved fewer than records and what they include, and Canaries to each resolver.
-	Questions   int           `json:"questions"`
-	Saved       int           `json:"saved"`
-	Canaries    int           `json:"canaries"`
-	Pace        pace.Policy   `json:"pace"`
-	Reason      string        `json:"reason"`
-	Fits        bool          `json:"fits"`
-	Summary     string        `json:"summary"`
-	Helps       []string      `json:"helps,omitempty"`
+	Questions int         `json:"questions"`
+	Saved     int         `json:"saved"`
+	Canaries  int         `json:"canaries"`
+	Pace      pace.Policy `json:"pace"`
+	Reason    string      `json:"reason"`
+	Fits      bool        `json:"fits"`
+	Summary   string      `json:"summary"`
+	Helps     []string    `json:"helps,omitempty"`
+	// Overlap says that sweeps come sooner than a change is confirmed; empty if they do not.
+	Overlap     string        `json:"overlap,omitempty"`
 	Takes       time.Duration `json:"takes_ns"`
 	First       time.Duration `json:"first_takes_ns"`
 	Intervals   float64       `json:"takes_intervals"`
@@ -215,6 +217,7 @@ func (f *planFlags) plan(cfg *config.Config, domains []*monitor.Domain, from tim
 		all = append(all, e)
 		g := groupOf(schedule, c, e)
 		g.rate, g.Canaries = cfg.Asking.Rate, len(cfg.Canaries)
+		g.Overlap = cfg.Overlap(name, from)
 		if cfg.Authority.Enabled {
 			g.ToAuthority = c.asked() * serversAZone
 			if f.nameservers == 0 {
@@ -384,6 +387,9 @@ func (p *printer) planGroup(g planGroup, ttl uint32) {
 	if g.Nameservers > 0 {
 		p.printf("the zones' own servers are asked about %d questions besides; if all zones had the same servers, these would take %s at %v a second (--nameservers says how many there are)\n",
 			g.ToAuthority, pace.Span(g.Nameservers), g.rate)
+	}
+	if g.Overlap != "" {
+		p.printf("%s %s\n", p.paint(yellow, "overlaps:"), g.Overlap)
 	}
 	if g.Fits {
 		p.printf("%s %s\n", p.paint(green, "fits:"), g.Summary)

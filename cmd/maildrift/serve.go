@@ -98,11 +98,7 @@ func followFirst(ctx context.Context, d *daemon, shown *terminal.Progress) {
 
 // load reads the configuration and applies the flags to it.
 func (f *serveFlags) load() (*config.Config, error) {
-	presets, err := loadPresets()
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := config.Load(f.config, os.LookupEnv, presets)
+	cfg, err := loadConfig(f.config)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			err = fmt.Errorf("%w; name the configuration with --config FILE", err)

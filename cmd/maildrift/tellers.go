@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,37 +66,96 @@ func newRemote(d *daemon) (teller, error) {
 func remoteEndpoints(cfg *config.Config) ([]alert.Endpoint, error) {
 	var out []alert.Endpoint
 	for i, am := range cfg.Alerting.Alertmanagers {
-		e := alert.Endpoint{URL: am.URL, Timeout: am.Timeout, HTTP: commoncfg.DefaultHTTPClientConfig}
-		if len(am.HTTP) > 0 {
-			dec := yaml.NewDecoder(bytes.NewReader(am.HTTP))
-			dec.KnownFields(true)
-			if err := dec.Decode(&e.HTTP); err != nil {
-				return nil, fmt.Errorf("%s:%d: alerting.alertmanagers[%d].http_config: %w", cfg.File, cfg.Alerting.Line, i, err)
-			}
-		}
-		if err := e.HTTP.Validate(); err != nil {
+		e, err := endpointOf(cfg, am)
+		if err != nil {
 			return nil, fmt.Errorf("%s:%d: alerting.alertmanagers[%d].http_config: %w", cfg.File, cfg.Alerting.Line, i, err)
 		}
-		e.HTTP.SetDirectory(filepath.Dir(cfg.File))
 		out = append(out, e)
 	}
 	return out, nil
 }
 
-// checkAlerting says what is wrong with how a configuration tells people.
-func checkAlerting(cfg *config.Config) error {
-	if len(cfg.Alerting.Alertmanagers) == 0 {
-		_, err := alertConfig(cfg)
+func endpointOf(cfg *config.Config, am config.Alertmanager) (alert.Endpoint, error) {
+	e := alert.Endpoint{URL: am.URL, Timeout: am.Timeout, HTTP: commoncfg.DefaultHTTPClientConfig}
+	if len(am.HTTP) > 0 {
+		dec := yaml.NewDecoder(bytes.NewReader(am.HTTP))
+		dec.KnownFields(true)
+		if err := dec.Decode(&e.HTTP); err != nil {
+			return e, inOneLine(err)
+		}
+	}
+	if err := e.HTTP.Validate(); err != nil {
+		return e, err
+	}
+	e.HTTP.SetDirectory(filepath.Dir(cfg.File))
+	return e, nil
+}
+
+// typeProblem is how YAML decoders speak of a field: by a line of a text that nobody has seen, and the name of a Go type.
+var typeProblem = regexp.MustCompile(`^line \d+: (?:field (\S+) not found in type \S+$)?`)
+
+// inOneLine says what a YAML decoder says for the person who wrote the text.
+func inOneLine(err error) error {
+	var unfit *yaml.TypeError
+	if !errors.As(err, &unfit) {
 		return err
 	}
-	endpoints, err := remoteEndpoints(cfg)
+	var parts []string
+	for _, p := range unfit.Errors {
+		if m := typeProblem.FindStringSubmatch(p); m != nil && m[1] != "" {
+			p = fmt.Sprintf("unknown field %q", m[1])
+		}
+		parts = append(parts, typeProblem.ReplaceAllString(p, ""))
+	}
+	return errors.New(strings.Join(parts, "; "))
+}
+
+// loadConfig reads a configuration as serve needs it, with how people are told.
+func loadConfig(file string) (*config.Config, error) {
+	presets, err := loadPresets()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := alert.NewRemote(endpoints, alert.RemoteOptions{}); err != nil {
-		return fmt.Errorf("%s:%d: alerting.%w", cfg.File, cfg.Alerting.Line, err)
+	return config.Load(file, os.LookupEnv, presets, checkAlerting)
+}
+
+// checkAlerting is a config.Check that says all that is wrong with how a configuration tells people.
+func checkAlerting(cfg *config.Config, wrong func(path, text string)) {
+	if len(cfg.Alerting.Alertmanagers) > 0 {
+		checkRemote(cfg, wrong)
+		return
 	}
-	return nil
+	for _, f := range alert.Faults(filepath.Dir(cfg.File), cfg.Alerting.YAML) {
+		wrong(strings.TrimSuffix("alerting."+f.Path, "."), f.Text)
+	}
+}
+
+// checkRemote looks at each Alertmanager by itself, and at all together if each is good.
+func checkRemote(cfg *config.Config, wrong func(path, text string)) {
+	good := true
+	told := func(i int, err error) {
+		place, text, _ := strings.Cut(err.Error(), ": ")
+		wrong("alerting."+strings.Replace(place, "[0]", fmt.Sprintf("[%d]", i), 1), text)
+		good = false
+	}
+	var endpoints []alert.Endpoint
+	for i, am := range cfg.Alerting.Alertmanagers {
+		e, err := endpointOf(cfg, am)
+		if err != nil {
+			wrong(fmt.Sprintf("alerting.alertmanagers[%d].http_config", i), err.Error())
+			good = false
+			continue
+		}
+		if _, err := alert.NewRemote([]alert.Endpoint{e}, alert.RemoteOptions{}); err != nil {
+			told(i, err)
+		}
+		endpoints = append(endpoints, e)
+	}
+	if good {
+		if _, err := alert.NewRemote(endpoints, alert.RemoteOptions{}); err != nil {
+			told(0, err)
+		}
+	}
 }
 
 // notifiers says how each receiver fares.

@@ -51,6 +51,8 @@ type decoder struct {
 	problems []error
 	// aliased counts the nodes that aliases stood for, within says how many aliases lead to the one that is read.
 	aliased, within int
+	// unread are the fields, by file, whose value is of no use: what is missing for that is not to be complained of again.
+	unread map[[2]string]bool
 }
 
 var (
@@ -63,8 +65,36 @@ func (d *decoder) problem(line int, path, format string, args ...any) {
 	d.problems = append(d.problems, Problem{d.file, line, path, fmt.Sprintf(format, args...)})
 }
 
-// at adds a problem to a field that has been read.
+// useless adds a problem with the value of a field, which is not taken.
+func (d *decoder) useless(line int, path, format string, args ...any) {
+	if d.unread == nil {
+		d.unread = map[[2]string]bool{}
+	}
+	d.unread[[2]string{d.file, path}] = true
+	d.problem(line, path, format, args...)
+}
+
+// usable says whether all values at a field and below it could be taken.
+func (d *decoder) usable(path string) bool {
+	for field := range d.unread {
+		if field[0] == d.file && within(field[1], path) {
+			return false
+		}
+	}
+	return true
+}
+
+// within says whether a field is another, or below it.
+func within(field, other string) bool {
+	rest, below := strings.CutPrefix(field, other)
+	return below && (rest == "" || other == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// at adds a problem to a field that has been read. If its value could not be taken, that has been said.
 func (d *decoder) at(path, format string, args ...any) {
+	if d.unread[[2]string{d.file, path}] {
+		return
+	}
 	line, ok := d.lines[path]
 	for p := path; !ok && p != ""; {
 		if i := strings.LastIndexAny(p, ".["); i >= 0 {
@@ -142,7 +172,7 @@ func kindName(n *yaml.Node) string {
 // pairs gives the keys and values of a mapping and complains of keys used twice.
 func (d *decoder) pairs(n *yaml.Node, path string, f func(key string, k, v *yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
-		d.problem(n.Line, path, "want a mapping of keys to values, got %s", kindName(n))
+		d.useless(n.Line, path, "want a mapping of keys to values, got %s", kindName(n))
 		return
 	}
 	seen := map[string]int{}
@@ -199,7 +229,7 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value, depth int) {
 	if n.Kind == yaml.ScalarNode && v.Type().Elem().Kind() == reflect.String {
 		items = []*yaml.Node{n} // one value may stand without its list
 	} else if n.Kind != yaml.SequenceNode {
-		d.problem(n.Line, path, "want a list, got %s", kindName(n))
+		d.useless(n.Line, path, "want a list, got %s", kindName(n))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
@@ -215,12 +245,12 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value, depth int) {
 // value gives a scalar's text with environment variables filled in.
 func (d *decoder) value(n *yaml.Node, path string) (string, bool) {
 	if n.Kind != yaml.ScalarNode {
-		d.problem(n.Line, path, "want one value, got %s", kindName(n))
+		d.useless(n.Line, path, "want one value, got %s", kindName(n))
 		return "", false
 	}
 	out, err := expand(n.Value, d.env)
 	if err != nil {
-		d.problem(n.Line, path, "%v", err)
+		d.useless(n.Line, path, "%v", err)
 		return "", false
 	}
 	return out, true
@@ -236,7 +266,7 @@ func (d *decoder) text(n *yaml.Node, path string, v reflect.Value) {
 		if _, ok := v.Interface().(slog.Level); ok {
 			err = fmt.Errorf("want debug, info, warn or error, got %q", s)
 		}
-		d.problem(n.Line, path, "%v", err)
+		d.useless(n.Line, path, "%v", err)
 	}
 }
 
@@ -248,7 +278,7 @@ func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
 	if v.Type() == durationType {
 		t, err := model.ParseDuration(s)
 		if err != nil {
-			d.problem(n.Line, path, "%q is not a duration: write for example 30s, 15m, 48h or 400d", s)
+			d.useless(n.Line, path, "%q is not a duration: write for example 30s, 15m, 48h or 400d", s)
 			return
 		}
 		v.SetInt(int64(t))
@@ -260,28 +290,28 @@ func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
 	case reflect.Bool:
 		b, err := strconv.ParseBool(s)
 		if err != nil {
-			d.problem(n.Line, path, "want true or false, got %q", s)
+			d.useless(n.Line, path, "want true or false, got %q", s)
 			return
 		}
 		v.SetBool(b)
 	case reflect.Int:
 		i, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			d.problem(n.Line, path, "want a whole number, got %q", s)
+			d.useless(n.Line, path, "want a whole number, got %q", s)
 			return
 		}
 		v.SetInt(i)
 	case reflect.Uint16:
 		i, err := strconv.ParseUint(s, 10, 16)
 		if err != nil {
-			d.problem(n.Line, path, "want a number from 0 to 65535, got %q", s)
+			d.useless(n.Line, path, "want a number from 0 to 65535, got %q", s)
 			return
 		}
 		v.SetUint(i)
 	case reflect.Float64:
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil {
-			d.problem(n.Line, path, "want a number, got %q", s)
+			d.useless(n.Line, path, "want a number, got %q", s)
 			return
 		}
 		v.SetFloat(f)

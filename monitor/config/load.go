@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"maildrift/configs"
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
+	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -42,10 +44,14 @@ type loader struct {
 	named map[string]bool
 }
 
+// Check says what is wrong with a configuration that only others know, such as how people are told. It gives each mistake to wrong with its
+// field. The configuration may have other mistakes, and lack what could not be taken for them.
+type Check func(c *Config, wrong func(path, text string))
+
 // Load reads a configuration and all files that it includes. Environment
 // variables written as ${NAME} are looked up with env. The error tells all that is wrong, one
-// Problem a line.
-func Load(path string, env func(string) (string, bool), presets preset.Set) (*Config, error) {
+// Problem a line, what the checks find among it.
+func Load(path string, env func(string) (string, bool), presets preset.Set, checks ...Check) (*Config, error) {
 	l := &loader{
 		decoder: decoder{file: path, env: env, lines: map[string]int{}}, presets: presets,
 		cfg: &Config{File: path}, places: map[rrset.Name]string{}, named: map[string]bool{},
@@ -60,6 +66,9 @@ func Load(path string, env func(string) (string, bool), presets preset.Set) (*Co
 	l.flapping(f.Flapping)
 	l.domains(f.Domains)
 	l.alerting(f.Alerting)
+	for _, check := range checks {
+		check(l.cfg, l.wrong)
+	}
 	l.include(f.Include)
 	if err := l.err(); err != nil {
 		return nil, err
@@ -68,6 +77,18 @@ func Load(path string, env func(string) (string, bool), presets preset.Set) (*Co
 	l.cfg.Presets = l.presets
 	l.warn()
 	return l.cfg, nil
+}
+
+// wrong takes in what a check finds, but for what follows from a value that could not be taken.
+func (l *loader) wrong(path, text string) {
+	for field := range l.unread {
+		if field[0] == l.file && within(path, field[1]) {
+			return
+		}
+	}
+	if l.usable(path) {
+		l.at(path, "%s", text)
+	}
 }
 
 // readText reads a file and counts it into the hash.
@@ -406,7 +427,9 @@ func (l *loader) schedules(f file) {
 			continue
 		}
 		if (spec.Cron == "") == (spec.Every == 0) {
-			l.at(path, "give either cron: or every:")
+			if l.usable(path+".cron") && l.usable(path+".every") {
+				l.at(path, "give either cron: or every:")
+			}
 			continue
 		}
 		next, err := parseSchedule(spec.Cron, spec.Every, loc)
@@ -442,12 +465,7 @@ func (l *loader) domains(specs []monitor.Spec) {
 	for i, d := range resolved {
 		path := fmt.Sprintf("domains[%d]", i)
 		if err := problems[i]; err != nil {
-			var field *monitor.FieldError
-			if errors.As(err, &field) {
-				l.at(path+"."+field.Path, "%v", field.Err)
-			} else {
-				l.at(path, "%v", err)
-			}
+			l.domainFaults(path, specs[i], err)
 			continue
 		}
 		line := l.lines[path]
@@ -458,11 +476,35 @@ func (l *loader) domains(specs []monitor.Spec) {
 		l.places[d.Name] = fmt.Sprintf("%s:%d", l.file, line)
 		d.Origin = monitor.Origin{File: l.file, Line: line}
 		if !l.named[d.Schedule()] {
-			l.at(path+".schedule", "there is no schedule %q%s", d.Schedule(), suggest(d.Schedule(), keys(l.named)))
+			l.noSchedule(path, d.Schedule())
 			continue
 		}
 		l.cfg.Domains = append(l.cfg.Domains, d)
 	}
+}
+
+// domainFaults says all that is wrong with a domain, but for what follows from values that could not be taken.
+func (l *loader) domainFaults(path string, spec monitor.Spec, err error) {
+	faults := spec.Faults(l.presets)
+	if len(faults) == 0 {
+		l.at(path, "%v", err)
+	}
+	for _, f := range faults {
+		field := path + "." + f.Path
+		switch part, _, below := strings.Cut(f.Path, "."); {
+		case f.Path == "expect" && !l.usable(path): // nothing is left to watch
+		case below && !l.usable(path+"."+part):
+		default:
+			l.at(field, "%v", f.Err)
+		}
+	}
+	if schedule := cmp.Or(spec.Schedule, monitor.DefaultSchedule); !l.named[schedule] {
+		l.noSchedule(path, schedule)
+	}
+}
+
+func (l *loader) noSchedule(path, name string) {
+	l.at(path+".schedule", "there is no schedule %q%s", name, suggest(name, keys(l.named)))
 }
 
 // include reads the files with more domains.
@@ -539,6 +581,7 @@ func (l *loader) alerting(a alertingSpec) {
 	add := func(key string, n yaml.Node) {
 		if n.Kind != 0 {
 			l.expandNode(&n, "alerting."+key)
+			l.placesBelow(&n, "alerting."+key, 0)
 			doc.Content = append(doc.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, &n)
 		}
 	}
@@ -636,13 +679,30 @@ func (l *loader) expandNode(n *yaml.Node, path string) {
 	if n.Kind == yaml.ScalarNode {
 		v, err := expand(n.Value, l.env)
 		if err != nil {
-			l.problem(n.Line, path, "%v", err)
+			l.useless(n.Line, path, "%v", err)
 			return
 		}
 		n.Value = v
 	}
 	for _, c := range n.Content {
 		l.expandNode(c, path)
+	}
+}
+
+// placesBelow notes where the fields of a part stand that is passed on.
+func (l *loader) placesBelow(n *yaml.Node, path string, depth int) {
+	if depth > maxDepth {
+		return
+	}
+	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+		key := join(path, n.Content[i].Value)
+		l.lines[key] = n.Content[i].Line
+		l.placesBelow(n.Content[i+1], key, depth+1)
+	}
+	for i := 0; i < len(n.Content) && n.Kind == yaml.SequenceNode; i++ {
+		item := fmt.Sprintf("%s[%d]", path, i)
+		l.lines[item] = n.Content[i].Line
+		l.placesBelow(n.Content[i], item, depth+1)
 	}
 }
 
@@ -655,9 +715,24 @@ func operators(sources []*resolve.Source) int {
 	return len(ops)
 }
 
+// Overlap says of a schedule whose sweeps come sooner than a change is confirmed that they overlap with that; empty if they do not. It looks at
+// the schedule from a moment on.
+func (c *Config) Overlap(schedule string, from time.Time) string {
+	shortest, _ := pace.Rhythm(c.Schedules[schedule].Next, from)
+	if shortest <= 0 || shortest >= c.Rules.ConfirmWait || c.Rules.Confirmations == 0 {
+		return ""
+	}
+	return fmt.Sprintf("schedule %s sweeps every %s, but what seems to have changed is asked about again after %s (confirm.wait): a sweep that sees a change lasts longer than that, "+
+		"and the next ones are skipped meanwhile; sweep every %s or less often, or set confirm.wait below %s",
+		schedule, pace.Span(shortest), pace.Span(c.Rules.ConfirmWait), pace.Span(2*c.Rules.ConfirmWait), pace.Span(shortest))
+}
+
 // warn says what is allowed but unwise.
 func (l *loader) warn() {
 	for _, name := range keys(l.cfg.Schedules) {
+		if overlap := l.cfg.Overlap(name, time.Now()); overlap != "" {
+			l.cfg.Warnings = append(l.cfg.Warnings, overlap)
+		}
 		if n := operators(l.cfg.Groups[l.cfg.Schedules[name].Resolvers]); n < 3 {
 			l.cfg.Warnings = append(l.cfg.Warnings, fmt.Sprintf(
 				"schedule %s asks only %d resolver operators: one that is wrong or dead is enough to mislead or blind maildrift; ask at least 3", name, n))

@@ -57,6 +57,8 @@ func stripDir(err error, dir string) error {
 
 func one(text string) map[string]string { return map[string]string{"maildrift.yml": text} }
 
+const nothingToWatch = "maildrift.yml:2: domains[0].expect: nothing to watch: name a service, or list the records to expect"
+
 func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"unknown key", "lisen: x", `maildrift.yml:1: lisen: unknown key; did you mean "listen"?`},
@@ -93,6 +95,10 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"@every 0s", `schedules: {default: {cron: "@every 0s"}}`, `maildrift.yml:1: schedules.default.cron: @every 0s: want a duration of at least 1s, or use every: 250ms for shorter ones`},
 		{"@every -1h", `schedules: {default: {cron: "@every -1h"}}`, `maildrift.yml:1: schedules.default.cron: @every -1h: want a duration of at least 1s, or use every: 250ms for shorter ones`},
 		{"@every nothing", `schedules: {default: {cron: "@every"}}`, `maildrift.yml:1: schedules.default.cron: "@every" is not a cron expression (minute hour day month weekday): unrecognized descriptor: @every`},
+		{"a step beyond the hour", "schedules:\n  default: {cron: \"*/99 * * * *\"}", `maildrift.yml:2: schedules.default.cron: "*/99" in the minute field: a step of 99 leads beyond 0 to 59 at once, so that it only ever comes at 0; write 0 if that is meant, a smaller step, or every: for an interval that is no part of the clock's`},
+		{"a step of all hours", `schedules: {default: {cron: "0 1,*/24 * * *"}}`, `maildrift.yml:1: schedules.default.cron: "*/24" in the hour field: a step of 24 leads beyond 0 to 23 at once, so that it only ever comes at 0; write 0 if that is meant, a smaller step, or every: for an interval that is no part of the clock's`},
+		{"a step beyond a range of words", `schedules: {default: {cron: "0 1 * * mon-FRI/5"}}`, `maildrift.yml:1: schedules.default.cron: "mon-FRI/5" in the weekday field: a step of 5 leads beyond 1 to 5 at once, so that it only ever comes at 1; write 1 if that is meant, a smaller step, or every: for an interval that is no part of the clock's`},
+		{"an interval without unit is no missing one", "schedules: {default: {every: 5}}", `maildrift.yml:1: schedules.default.every: "5" is not a duration: write for example 30s, 15m, 48h or 400d`},
 		{"every too short", `schedules: {default: {every: 1ms}}`, `maildrift.yml:1: schedules.default.every: every: 1ms is too short; at least 10ms`},
 		{"both cron and every", `schedules: {default: {every: 1m, cron: "@hourly"}}`, `maildrift.yml:1: schedules.default: give either cron: or every:`},
 		{"neither", `schedules: {default: {timezone: UTC}}`, `maildrift.yml:1: schedules.default: give either cron: or every:`},
@@ -118,10 +124,24 @@ func TestErrorsNameFileLineFieldAndFix(t *testing.T) {
 		{"canary want", "canaries: [{name: com, type: NS, want: nothing}]", `maildrift.yml:1: canaries[0].want: want data or nxdomain, got "nothing"`},
 
 		{"service", "domains:\n  - domain: a.example.com\n    service: directmial", `maildrift.yml:3: domains[0].service: unknown mail service "directmial"; did you mean "directmail"?`},
-		{"a URL", "domains:\n  - domain: https://example.com/", `maildrift.yml:2: domains[0].domain: "https://example.com/" is a URL, not a domain name: write the host part only`},
-		{"an address", "domains:\n  - domain: me@example.com", `maildrift.yml:2: domains[0].domain: "me@example.com" is an e-mail address, not a domain name: write the part after the @`},
+		{"a URL", "domains:\n  - domain: https://example.com/", "maildrift.yml:2: domains[0].domain: \"https://example.com/\" is a URL, not a domain name: write the host part only\n" + nothingToWatch},
+		{"an address", "domains:\n  - domain: me@example.com", "maildrift.yml:2: domains[0].domain: \"me@example.com\" is an e-mail address, not a domain name: write the part after the @\n" + nothingToWatch},
 		{"a TLD", "domains:\n  - {domain: com, service: directmail}", `maildrift.yml:2: domains[0].domain: "com" is a top-level domain: name the domain that sends mail`},
-		{"nothing to watch", "domains:\n  - domain: example.com", `maildrift.yml:2: domains[0].expect: nothing to watch: name a service, or list the records to expect`},
+		{"nothing to watch", "domains:\n  - domain: example.com", nothingToWatch},
+		{"a service that is no word", "domains:\n  - {domain: example.com, service: [ses]}", `maildrift.yml:2: domains[0].service: want one value, got a list`},
+		{"addresses that are no list", "resolvers:\n  list:\n    - {name: a, addresses: {v4: 192.0.2.1}}", `maildrift.yml:3: resolvers.list[0].addresses: want a list, got a mapping`},
+		{
+			"an unknown service and schedule behind a bad name", "domains:\n  - domain: https://example.com/\n    service: directmial\n    schedule: nightly",
+			"maildrift.yml:2: domains[0].domain: \"https://example.com/\" is a URL, not a domain name: write the host part only\n" +
+				"maildrift.yml:3: domains[0].service: unknown mail service \"directmial\"; did you mean \"directmail\"?\n" +
+				"maildrift.yml:4: domains[0].schedule: there is no schedule \"nightly\"; known are default",
+		},
+		{
+			"several expectations", "domains:\n  - domain: example.com\n    expect:\n      - {kind: dkim}\n      - {kind: spff}\n      - {kind: mx, match: eqal}",
+			"maildrift.yml:5: domains[0].expect[1].kind: unknown record kind \"spff\": use ownership, spf, dkim, dmarc, mx, cname, ns, txt, a, aaaa, ptr, mta-sts, tls-rpt or bimi\n" +
+				"maildrift.yml:4: domains[0].expect[0].host: a dkim record needs its host, for example selector1._domainkey\n" +
+				"maildrift.yml:6: domains[0].expect[2].match: unknown match \"eqal\": use equal, contains, captured, present or maintained",
+		},
 		{"kind", "domains:\n  - domain: example.com\n    expect:\n      - {kind: spff}", `maildrift.yml:4: domains[0].expect[0].kind: unknown record kind "spff": use ownership, spf, dkim, dmarc, mx, cname, ns, txt, a, aaaa, ptr, mta-sts, tls-rpt or bimi`},
 		{"selector", "domains:\n  - domain: example.com\n    expect:\n      - {kind: dkim}", `maildrift.yml:4: domains[0].expect[0].host: a dkim record needs its host, for example selector1._domainkey`},
 		{"schedule", "domains:\n  - {domain: example.com, service: google-workspace, schedule: nightly}", `maildrift.yml:2: domains[0].schedule: there is no schedule "nightly"; known are default`},
@@ -176,6 +196,50 @@ d/a.yml:2: domains[0].domain: domain a.example.com stands in maildrift.yml:5 alr
 d/b.yml:1: listen: unknown key; known are domains`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// TestWhatChecksFindIsToldWithTheRest in the place where it stands, but not what follows from a value that could not be taken.
+func TestWhatChecksFindIsToldWithTheRest(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "maildrift.yml")
+	text := "lisen: x\nalerting:\n  route:\n    receiver: a\n    routes:\n      - receiver: b\n  receivers:\n    - name: a\n      webhook_configs: [{url: \"${HOOK}\"}]\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Load(path, noEnv, presets(t), func(c *Config, wrong func(path, text string)) {
+		if c.File != path || !strings.Contains(string(c.Alerting.YAML), "receiver: b") {
+			t.Errorf("the check is given %+v", c)
+		}
+		wrong("alerting.route.routes[0].receiver", "there is no b")
+		wrong("alerting.route.group_wait", "too short")
+		wrong("alerting.receivers[0].webhook_configs[0].url", "no URL")
+	})
+	want := `maildrift.yml:1: lisen: unknown key; did you mean "listen"?
+maildrift.yml:9: alerting.receivers: environment variable HOOK is not set
+maildrift.yml:6: alerting.route.routes[0].receiver: there is no b
+maildrift.yml:4: alerting.route.group_wait: too short`
+	if got := stripDir(err, dir); cfg != nil || got == nil || got.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", got, want)
+	}
+}
+
+// TestSweepsThatOverlapWithTheirConfirmationAreWarnedOf since those that come meanwhile are skipped.
+func TestSweepsThatOverlapWithTheirConfirmationAreWarnedOf(t *testing.T) {
+	for text, want := range map[string]string{
+		"schedules: {default: {every: 30s}}":                             "",
+		"schedules: {default: {every: 5s}}\nconfirm: {wait: 2s}":         "",
+		"schedules: {default: {every: 5s}}\nconfirm: {times: 0}":         "",
+		"schedules: {default: {every: 5s}}":                              "schedule default sweeps every 5s, but what seems to have changed is asked about again after 30s (confirm.wait): ",
+		"schedules: {fast: {cron: \"* * * * *\"}}\nconfirm: {wait: 90s}": "schedule fast sweeps every 1m, but what seems to have changed is asked about again after 1m30s (confirm.wait): ",
+	} {
+		cfg, err := load(t, one(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(cfg.Warnings, "\n"); want == "" && got != "" || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: warnings %q, want %q", text, got, want)
+		}
 	}
 }
 

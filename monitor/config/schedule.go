@@ -107,6 +107,9 @@ func parseSchedule(expr string, every time.Duration, loc *time.Location) (s cron
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a cron expression (minute hour day month weekday): %w", expr, err)
 	}
+	if err := checkSteps(expr); err != nil {
+		return nil, err
+	}
 	if s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, loc)).IsZero() {
 		return nil, fmt.Errorf("%q never comes: there is no such day", expr)
 	}

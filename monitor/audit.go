@@ -14,7 +14,7 @@ type Audit struct {
 	At  time.Time `json:"at"`
 	By  string    `json:"by"`
 	// Action is a word: add, remove, senders, accept, expect, withdraw, rotate, retire, pause, resume, silence,
-	// unsilence.
+	// unsilence, token, revoke, backup, compact, reload, reload-failed.
 	Action string     `json:"action"`
 	Domain rrset.Name `json:"domain,omitempty"`
 	Record string     `json:"record,omitempty"`

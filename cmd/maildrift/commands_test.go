@@ -131,7 +131,7 @@ func TestConfigCheck(t *testing.T) {
 			"all.yml:12: alerting.receivers[1].email_configs[0]: no global SMTP smarthost set: set global.smtp_smarthost",
 		},
 		"elsewhere.yml": {
-			"elsewhere.yml:3: alerting.alertmanagers[0].http_config: unknown field \"basic_aut\"",
+			"elsewhere.yml:3: alerting.alertmanagers[0].http_config: field basic_aut not found: see what an http_config may have",
 			"elsewhere.yml:4: alerting.alertmanagers[1]: unable to read CA cert",
 		},
 	} {

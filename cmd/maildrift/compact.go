@@ -43,8 +43,8 @@ func compactDaemon(cmd *cobra.Command, c *client.Client, _ []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, was %s; it took %s, of which nothing could be committed for %s\n",
-		terminal.Bytes(done.After), terminal.Bytes(done.Before), done.Took.Round(time.Millisecond), done.Held.Round(time.Microsecond))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s; it took %s, of which nothing could be committed for %s\n",
+		sizes(done.Before, done.After), done.Took.Round(time.Millisecond), done.Held.Round(time.Microsecond))
 	return err
 }
 
@@ -60,6 +60,18 @@ func compactFile(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return usageError(err)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, was %s\n", path, terminal.Bytes(done.After), terminal.Bytes(done.Before))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, sizes(done.Before, done.After))
 	return err
+}
+
+// sizes says how large a database is and was, and why if that is no less.
+func sizes(before, after int64) string {
+	out := terminal.Bytes(after) + ", was " + terminal.Bytes(before)
+	switch {
+	case after > before:
+		return out + fmt.Sprintf(": larger by %d bytes, since there was no room to give back; nothing is wrong with it", after-before)
+	case after == before:
+		return out + ": there was no room to give back"
+	}
+	return out
 }

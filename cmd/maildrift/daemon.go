@@ -264,20 +264,21 @@ func (d *daemon) keepReloading(ctx context.Context, hangup <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			_ = d.reload(ctx) // it has been logged
+			_ = d.reload(ctx, "SIGHUP") // it has been logged
 		}
 	}
 }
 
 // reload reads the configuration again: all of it is taken, or nothing. What
-// cannot change while running (the listen address, the data directory) is refused.
-func (d *daemon) reload(ctx context.Context) (err error) {
+// cannot change while running (the listen address, the data directory) is refused. What came of it goes into the audit trail.
+func (d *daemon) reload(ctx context.Context, by string) (err error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	defer func() {
 		d.metrics.Reloaded(err, time.Now())
 		if err != nil {
 			d.log.Error("configuration not taken, the old one stays", "err", err)
+			d.note(ctx, monitor.Audit{Action: "reload-failed", By: by, Detail: refusalOf(err)})
 		}
 	}()
 	cfg, err := d.flags.load()
@@ -304,7 +305,9 @@ func (d *daemon) reload(ctx context.Context) (err error) {
 	d.mu.Lock()
 	d.cfg = cfg
 	d.mu.Unlock()
-	d.log.Info("configuration taken", "hash", cfg.Hash[:12], "domains", len(cfg.Domains))
+	changes := changesOf(old, cfg)
+	d.log.Info("configuration taken", "hash", shortHash(cfg), "domains", len(cfg.Domains), "added", changes.added, "removed", changes.removed, "changed", changes.changed)
+	d.note(ctx, monitor.Audit{Action: "reload", By: by, Detail: changes.String()})
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"maildrift/cmd/terminal"
+	"maildrift/monitor"
 	"maildrift/monitor/web"
 	"maildrift/monitor/web/wire"
 	"maildrift/store"
@@ -58,7 +59,10 @@ func (d *daemon) compact(ctx context.Context) (tried bool) {
 		return false
 	}
 	if err == nil {
-		_, err = d.compactNow(ctx)
+		var done wire.Compaction
+		if done, err = d.compactNow(ctx); err == nil {
+			d.note(ctx, monitor.Audit{Action: "compact", By: "maildrift", Why: "most of it was free", Detail: done.String()})
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		d.log.Error("the database is not compacted; it is used on as it is", "err", err)

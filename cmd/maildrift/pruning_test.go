@@ -81,6 +81,9 @@ func TestTheDaemonGivesRoomBack(t *testing.T) {
 	if d.compact(t.Context()) {
 		t.Error("it was compacted again")
 	}
+	if got, err := s.Audit(t.Context(), store.Query{}); err != nil || len(got) != 1 || got[0].Action != "compact" || got[0].By != "maildrift" || got[0].Why != "most of it was free" {
+		t.Errorf("the audit trail: %+v, %v", got, err)
+	}
 	if got, err := s.Sweeps(t.Context(), store.Query{}); err != nil || len(got) != 9 {
 		t.Errorf("%d sweeps are left, %v", len(got), err)
 	}

@@ -103,7 +103,7 @@ func inOneLine(err error) error {
 	var parts []string
 	for _, p := range unfit.Errors {
 		if m := typeProblem.FindStringSubmatch(p); m != nil && m[1] != "" {
-			p = fmt.Sprintf("unknown field %q", m[1])
+			p = "field " + m[1] + " not found: see what an http_config may have"
 		}
 		parts = append(parts, typeProblem.ReplaceAllString(p, ""))
 	}

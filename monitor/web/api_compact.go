@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"maildrift/monitor"
 	"maildrift/monitor/web/wire"
 )
 
@@ -19,7 +20,10 @@ var ErrBusy = errors.New("it is under way already")
 const compactWithin = time.Hour
 
 // compactInput knows the response, whose deadline is moved: a large database takes its time.
-type compactInput struct{ writer http.ResponseWriter }
+type compactInput struct {
+	By     string `query:"by" maxLength:"200" doc:"Who does it, for the audit trail"`
+	writer http.ResponseWriter
+}
 
 // Resolve is called by huma after the parameters are read.
 func (in *compactInput) Resolve(ctx huma.Context) []error {
@@ -37,5 +41,6 @@ func (s *site) compact(ctx context.Context, in *compactInput) (*answer[wire.Comp
 	if err != nil {
 		return nil, s.problem("compact the database", err)
 	}
+	s.note(context.WithoutCancel(ctx), monitor.Audit{Action: "compact", By: by(ctx, in.By), Detail: done.String()})
 	return &answer[wire.Compaction]{done}, nil
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"maildrift/monitor"
 	"maildrift/monitor/health"
 	"maildrift/monitor/web/wire"
 )
@@ -109,14 +111,22 @@ func (s *site) status(x *index) wire.Status {
 	return out
 }
 
+// backupInput says who wants a copy.
+type backupInput struct {
+	By string `query:"by" maxLength:"200" doc:"Who does it, for the audit trail"`
+}
+
 // backup streams the database. What goes wrong before the first byte is an answer; after it
 // the connection is broken off, so that nobody takes a part for the whole.
-func (s *site) backup(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
+func (s *site) backup(ctx context.Context, in *backupInput) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		_, w := humago.Unwrap(hc)
 		out := s.newStream(w, "application/octet-stream")
 		out.Header().Set("Content-Disposition", `attachment; filename="maildrift-backup.db"`)
-		_, err := s.History.Backup(ctx, out)
+		size, err := s.History.Backup(ctx, out)
+		if err == nil && hc.Method() == http.MethodGet { // before the response ends: who has the copy whole finds that in the audit trail
+			s.note(context.WithoutCancel(ctx), monitor.Audit{Action: "backup", By: by(ctx, in.By), Detail: fmt.Sprintf("%d bytes", size)})
+		}
 		out.end("back up the database", err)
 	}}, nil
 }

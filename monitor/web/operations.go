@@ -36,7 +36,7 @@ func (s *site) ready(w http.ResponseWriter, _ *http.Request) {
 // read to the end.
 func (s *site) reload(w http.ResponseWriter, r *http.Request) {
 	// The new configuration is taken whole even if the caller hangs up.
-	err := s.Reload(context.WithoutCancel(r.Context()))
+	err := s.Reload(context.WithoutCancel(r.Context()), by(r.Context(), r.URL.Query().Get("by")))
 	switch {
 	case err == nil:
 		writeText(w, http.StatusOK, "the configuration was read again and is in force")

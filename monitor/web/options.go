@@ -101,9 +101,9 @@ type Options struct {
 	// Diagnose asks around why a domain's records are not as they should be; state gives what is known of each. Without
 	// it the operation does not exist.
 	Diagnose func(ctx context.Context, d *monitor.Domain, state func(key string) *monitor.RecordState) ([]wire.RecordDiagnosis, error)
-	// Reload reads the configuration again, all of it or, with an error, nothing.
-	// Without it POST /-/reload does not exist.
-	Reload func(ctx context.Context) error
+	// Reload reads the configuration again, all of it or, with an error, nothing, and writes into the audit trail what came of it and
+	// who asked for it. Without it POST /-/reload does not exist.
+	Reload func(ctx context.Context, by string) error
 	// Tokens keeps the tokens that callers may have; nil for none. RequireToken lets nobody in without one, or a session
 	// that was begun with one; else whoever comes without may do everything. UsersChecked says that a server before the
 	// handler has checked the names and passwords of basic authentication: whoever has one may do everything.

@@ -90,8 +90,8 @@ func same[T any](t *testing.T, what string, got T, err error, want T) {
 
 func TestClientChangesThings(t *testing.T) {
 	w := populated(t)
-	reloads := 0
-	w.options.Reload = func(context.Context) error { reloads++; return nil }
+	reloads := ""
+	w.options.Reload = func(_ context.Context, by string) error { reloads += by; return nil }
 	c, ctx := connect(t, w), t.Context()
 	spec := monitor.Spec{Domain: "new.example", Service: "directmail", Note: "a <note> & more", Expect: []monitor.ExpectSpec{{Kind: mailrec.DMARC, Match: "present"}}}
 	added, err := c.Add(ctx, spec)
@@ -119,10 +119,11 @@ func TestClientChangesThings(t *testing.T) {
 	same(t, "reload", 0, c.Reload(ctx), 0)
 	want := []string{
 		"add 1 by alice", "check new.example", "accept notice.example/spf by alice because we left the service",
+		"note backup / by alice because : 8 bytes",
 		"senders of new.example are [a@new.example] by alice", "remove new.example by alice", "force-remove new.example by alice",
 	}
 	same(t, "calls", w.engine.calls, nil, want)
-	same(t, "reloads", reloads, nil, 1)
+	same(t, "reloads", reloads, nil, "alice")
 }
 
 func TestClientPlansWork(t *testing.T) {
@@ -169,6 +170,7 @@ func TestClientCompacts(t *testing.T) {
 	c, ctx := connect(t, w), t.Context()
 	done, err := c.Compact(ctx)
 	same(t, "compaction", done, err, wire.Compaction{Before: 3000, After: 1000, Took: time.Second, Held: time.Millisecond})
+	same(t, "audit trail", w.engine.calls, nil, []string{"note compact / by alice because : 1000 bytes, were 3000"})
 	w.compacting = true
 	if _, err := c.Compact(ctx); err == nil || !strings.Contains(err.Error(), "under way already") {
 		t.Errorf("while there is one: %v", err)
@@ -246,7 +248,7 @@ func TestAllDomainsPageByPage(t *testing.T) {
 // TestClientErrorsReadWell holds what a person sees in the terminal.
 func TestClientErrorsReadWell(t *testing.T) {
 	w := populated(t)
-	w.options.Reload = func(context.Context) error {
+	w.options.Reload = func(context.Context, string) error {
 		return errors.New("maildrift.yml:3: listen: missing port\nmaildrift.yml:9: domains: \x1b[31m")
 	}
 	w.options.Ready = func() error { return errors.New("the database takes no writes") }

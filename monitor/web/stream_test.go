@@ -19,6 +19,9 @@ func TestABackupThatFailsAtOnceIsAnAnswer(t *testing.T) {
 		!strings.Contains(resp.Body.String(), "disk on fire") || resp.Header().Get("Content-Disposition") != "" {
 		t.Errorf("%d %v %s", resp.Code, resp.Header(), resp.Body)
 	}
+	if len(w.engine.calls) > 0 {
+		t.Errorf("the audit trail has a backup that nobody got: %q", w.engine.calls)
+	}
 }
 
 // TestABackupThatBreaksOffIsNotTakenForWhole fails after the answer has begun: with

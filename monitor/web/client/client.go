@@ -185,31 +185,36 @@ func (c *Client) TestAlert(ctx context.Context, receiver, severity string) ([]wi
 // Backup writes a copy of the whole database and gives its size in bytes. What was written
 // is of no use after an error.
 func (c *Client) Backup(ctx context.Context, to io.Writer) (int64, error) {
-	return c.copyTo(ctx, api(http.MethodGet, "backup"), to)
+	what := api(http.MethodGet, "backup")
+	what.query = values("by", c.by)
+	return c.copyTo(ctx, what, to)
 }
 
 // Compact has the daemon give back the room in its database that deleted history has left, beside its work.
 func (c *Client) Compact(ctx context.Context) (wire.Compaction, error) {
-	return get[wire.Compaction](ctx, c, api(http.MethodPost, "compact"))
+	what := api(http.MethodPost, "compact")
+	what.query = values("by", c.by)
+	return get[wire.Compaction](ctx, c, what)
 }
 
 // Ready gives nil if the daemon is ready, and else an error that says why not.
 func (c *Client) Ready(ctx context.Context) error {
-	return c.plain(ctx, http.MethodGet, "ready")
+	return c.plain(ctx, "ready")
 }
 
 // Healthy gives nil if the daemon answers.
 func (c *Client) Healthy(ctx context.Context) error {
-	return c.plain(ctx, http.MethodGet, "healthy")
+	return c.plain(ctx, "healthy")
 }
 
 // Reload makes the daemon read its configuration again. An error says what is wrong in it; then the
 // old one stays in force.
 func (c *Client) Reload(ctx context.Context) error {
-	return c.plain(ctx, http.MethodPost, "reload")
+	_, err := c.copyTo(ctx, call{method: http.MethodPost, path: []string{"-", "reload"}, query: values("by", c.by)}, io.Discard)
+	return err
 }
 
-func (c *Client) plain(ctx context.Context, method, what string) error {
-	_, err := c.copyTo(ctx, call{method: method, path: []string{"-", what}}, io.Discard)
+func (c *Client) plain(ctx context.Context, what string) error {
+	_, err := c.copyTo(ctx, call{method: http.MethodGet, path: []string{"-", what}}, io.Discard)
 	return err
 }

@@ -84,7 +84,7 @@ func pausesOf(pauses []monitor.Pause) []Paused {
 type Audit struct {
 	At     time.Time  `json:"at"`
 	By     string     `json:"by"`
-	Action string     `json:"action" doc:"add, remove, senders, accept, expect, withdraw, rotate, retire, pause, resume, silence, unsilence, token or revoke"`
+	Action string     `json:"action" doc:"add, remove, senders, accept, expect, withdraw, rotate, retire, pause, resume, silence, unsilence, token, revoke, backup, compact, reload or reload-failed"`
 	Domain rrset.Name `json:"domain,omitempty"`
 	Record string     `json:"record,omitempty"`
 	Why    string     `json:"why,omitempty"`

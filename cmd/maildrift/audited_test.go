@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"maildrift/monitor/config"
+	"maildrift/store"
+)
+
+// TestWhatIsDoneToTheDaemonIsInTheAuditTrail: copies, compactions, and configurations that are taken or refused.
+func TestWhatIsDoneToTheDaemonIsInTheAuditTrail(t *testing.T) {
+	s := newBench(t)
+	s.cmd("backup", filepath.Join(t.TempDir(), "copy.db")).expect(t, exitGood, "bytes", "")
+	s.cmd("compact").expect(t, exitGood, ", was ", "")
+	path := s.daemon.flags.config
+	good, err := os.ReadFile(path)
+	s.must(err)
+	s.must(os.WriteFile(path, append(good, "lisen: x\nasking: {rate: fast}\n"...), 0o600))
+	if err := s.daemon.reload(t.Context(), "SIGHUP"); err == nil {
+		t.Error("a broken configuration is taken")
+	}
+	s.must(os.WriteFile(path, append(good, "# as it was\n"...), 0o600))
+	s.must(s.daemon.reload(t.Context(), "SIGHUP"))
+	r := &remote{url: s.url}
+	c, err := r.client()
+	s.must(err)
+	s.must(c.Reload(t.Context()))
+
+	audit := s.cmd("audit").out
+	for _, want := range []string{
+		`UTC  \S+ +backup\s+what +\d+ bytes`,
+		`UTC  \S+ +compact\s+what +\d+ bytes, were \d+`,
+		`SIGHUP +reload-failed\s+what +\S+maildrift.yml:\d+: lisen: unknown key; did you mean "listen"\?; and 1 more`,
+		`SIGHUP +reload\s+what +configuration [0-9a-f]{12} in place of [0-9a-f]{12}, with 2 domains: 0 added, 0 removed, 0 changed`,
+		`UTC  \S+ +reload\s+what +configuration [0-9a-f]{12}, as before, with 2 domains`,
+	} {
+		if !regexp.MustCompile(want).MatchString(audit) {
+			t.Errorf("the audit trail lacks %s:\n%s", want, audit)
+		}
+	}
+}
+
+func TestWhatAReloadChanges(t *testing.T) {
+	load := func(text string) *config.Config {
+		presets, err := loadPresets()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(written(t, text), os.LookupEnv, presets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	before := load("domains:\n  - {domain: a.example.com, service: google-workspace}\n  - {domain: b.example.com, service: google-workspace}\n  - {domain: c.example.com, expect: [{kind: spf}]}\n")
+	after := load("domains:\n  - {domain: d.example.com, service: google-workspace}\n  - {domain: A.example.com., service: google-workspace}\n  - {domain: c.example.com, expect: [{kind: mx}]}\n  - {domain: e.example.com, expect: [{kind: mx}]}\n")
+	got := changesOf(before, after)
+	if got.added != 2 || got.removed != 1 || got.changed != 2 || got.domains != 4 {
+		t.Errorf("%+v", got)
+	}
+	want := "configuration " + after.Hash[:12] + " in place of " + before.Hash[:12] + ", with 4 domains: 2 added, 1 removed, 2 changed"
+	if got.String() != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	same := changesOf(before, before)
+	if want := "configuration " + before.Hash[:12] + ", as before, with 3 domains"; same.String() != want {
+		t.Errorf("%s, want %s", same, want)
+	}
+	if got := refusalOf(errors.Join(errors.New("one"), errors.New("two"), errors.New("three"))); got != "one; and 2 more" {
+		t.Error(got)
+	}
+}
+
+// TestACompactionThatGivesNothingBackSaysSo: a small file becomes a little larger.
+func TestACompactionThatGivesNothingBackSaysSo(t *testing.T) {
+	if got := sizes(65536, 69632); got != "68.0 KiB, was 64.0 KiB: larger by 4096 bytes, since there was no room to give back; nothing is wrong with it" {
+		t.Error(got)
+	}
+	if got := sizes(65536, 65536); got != "64.0 KiB, was 64.0 KiB: there was no room to give back" {
+		t.Error(got)
+	}
+	if got := sizes(65536, 32768); got != "32.0 KiB, was 64.0 KiB" {
+		t.Error(got)
+	}
+	path := filepath.Join(t.TempDir(), "maildrift.db")
+	s, err := store.Open(t.Context(), path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	said := command(t, "compact", path)
+	if said.code != exitGood || !strings.Contains(said.out, "there was no room to give back") {
+		t.Errorf("%+v", said)
+	}
+}

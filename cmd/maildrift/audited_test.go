@@ -99,4 +99,11 @@ func TestACompactionThatGivesNothingBackSaysSo(t *testing.T) {
 	if said.code != exitGood || !strings.Contains(said.out, "there was no room to give back") {
 		t.Errorf("%+v", said)
 	}
+	if s, err = store.Open(t.Context(), path, store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got, err := s.Audit(t.Context(), store.Query{}); err != nil || len(got) != 1 || got[0].Action != "compact" || got[0].By != whoCalls() || got[0].Detail == "" {
+		t.Errorf("the audit trail: %+v, %v", got, err)
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -8,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"maildrift/cmd/terminal"
+	"maildrift/monitor"
 	"maildrift/monitor/web/client"
+	"maildrift/monitor/web/wire"
 	"maildrift/store"
 )
 
@@ -60,8 +63,23 @@ func compactFile(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return usageError(err)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, sizes(done.Before, done.After))
-	return err
+	if _, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, sizes(done.Before, done.After)); err != nil {
+		return err
+	}
+	return noteCompaction(cmd.Context(), path, wire.Compaction{Before: done.Before, After: done.After})
+}
+
+// noteCompaction writes into the audit trail of a database that no daemon uses that it was compacted.
+func noteCompaction(ctx context.Context, path string, done wire.Compaction) error {
+	s, err := store.Open(ctx, path, store.Options{})
+	if err != nil {
+		return fmt.Errorf("%s was compacted, but that is not in its audit trail: %w", path, err)
+	}
+	a := monitor.Audit{At: time.Now(), By: whoCalls(), Action: "compact", Why: "the daemon was stopped", Detail: done.String()}
+	if err := errors.Join(s.Commit(ctx, monitor.Batch{Audit: []monitor.Audit{a}}), s.Close()); err != nil {
+		return fmt.Errorf("%s was compacted, but that is not in its audit trail: %w", path, err)
+	}
+	return nil
 }
 
 // sizes says how large a database is and was, and why if that is no less.

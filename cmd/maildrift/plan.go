@@ -58,9 +58,16 @@ long that takes at the configured rates, whether it is done before the next one 
 Resolvers are taken to be asked about everything in every sweep, or, where asking.pace is ttl or comes to it, when answers with
 a TTL of --ttl have run out. What is asked again to confirm a change comes on top.
 
+The zones' own nameservers are asked as well, in every sweep, and each bears only so much too. How many they are no configuration
+says: the same two serve all zones that lie at one DNS host, and zones at fifty hosts have a hundred. --total-nameservers says
+how many different ones the zones have all together ('dig NS' names those of a zone); they are then reckoned with like resolvers, and all
+zones are taken to be spread evenly over them. Without it they do not count, and it is said how long they would take if they were
+the same for all zones, which is the worst case.
+
 Exit code 0 if all sweeps fit, 1 if one does not.`,
 		Example: `  maildrift plan --config maildrift.yml
   maildrift plan --config maildrift.yml --domains 100000
+  maildrift plan --config maildrift.yml --domains 100000 --total-nameservers 40   which serve all their zones
   maildrift plan --config maildrift.yml --url http://127.0.0.1:9853   with the domains that were added to the daemon`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -68,7 +75,9 @@ Exit code 0 if all sweeps fit, 1 if one does not.`,
 	c.Flags().StringVar(&f.config, "config", usualConfig, "configuration file")
 	c.Flags().IntVar(&f.domains, "domains", 0, "reckon with so many domains of the kinds that there are")
 	c.Flags().DurationVar(&f.ttl, "ttl", time.Hour, "TTL that the records are taken to have")
-	c.Flags().IntVar(&f.nameservers, "nameservers", 0, "how many nameservers serve all the zones together; 0 if not known, then they do not count")
+	c.Flags().IntVar(&f.nameservers, "total-nameservers", 0, "how many different nameservers all the zones have together, a number, not their names (default: not known, they do not count)")
+	c.Flags().IntVar(&f.nameservers, "nameservers", 0, "the same as --total-nameservers")
+	_ = c.Flags().MarkHidden("nameservers") // it was read as a list of names, or as how many each zone has; scripts may have it
 	c.Flags().StringVar(&f.url, "url", "", "count the domains that were added to the daemon at this address too")
 	c.Flags().StringVar(&f.tokenFile, "token-file", "", "file with the token for a daemon that wants one (default: the token in $MAILDRIFT_TOKEN)")
 	formatFlag(c, &f.format)
@@ -77,7 +86,7 @@ Exit code 0 if all sweeps fit, 1 if one does not.`,
 
 func (f *planFlags) run(cmd *cobra.Command) error {
 	if f.domains < 0 || f.nameservers < 0 || f.ttl < 0 || f.ttl > 7*24*time.Hour {
-		return usageError(errors.New("--domains, --nameservers and --ttl must not be negative, and a TTL is at most 168h"))
+		return usageError(errors.New("--domains, --total-nameservers and --ttl must not be negative, and a TTL is at most 168h"))
 	}
 	presets, err := loadPresets()
 	if err != nil {
@@ -385,7 +394,7 @@ func (p *printer) planGroup(g planGroup, ttl uint32) {
 	}
 	p.table([]terminal.Column{{Title: "operator", Flexible: true, Least: 8}, {Title: "a sweep"}, {Title: "a second"}, {Title: "takes"}, {Title: "of the interval"}, {Title: "a day"}}, rows)
 	if g.Nameservers > 0 {
-		p.printf("the zones' own servers are asked about %d questions besides; if all zones had the same servers, these would take %s at %v a second (--nameservers says how many there are)\n",
+		p.printf("the zones' own servers are asked about %d questions besides; if these were the same for all zones, they would take %s at %v a second, which does not count below (--total-nameservers says how many different ones there are)\n",
 			g.ToAuthority, pace.Span(g.Nameservers), g.rate)
 	}
 	if g.Overlap != "" {

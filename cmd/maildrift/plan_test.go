@@ -101,6 +101,12 @@ func TestPlan(t *testing.T) {
 	command(t, "plan", "--config", filepath.Join(t.TempDir(), "none.yml")).expect(t, exitUsage, "", "name the configuration with --config FILE")
 	command(t, "plan", "--config", written(t, "asking: {pace: slow}")).expect(t, exitUsage, "", `asking.pace: unknown pace "slow": use every, ttl or auto`)
 	command(t, "plan", "--config", file, "--domains", "-1").expect(t, exitUsage, "", "must not be negative")
+	command(t, "plan", "--config", file, "--nameservers", "4").expect(t, exitGood, "each nameserver", "")
+	command(t, "plan", "--config", file, "--total-nameservers", "4").expect(t, exitGood, "each nameserver", "")
+	help := command(t, "plan", "--help").out
+	if !strings.Contains(help, "how many different nameservers all the zones have together, a number, not their names") || strings.Contains(help, " --nameservers") {
+		t.Errorf("the help is not clear about nameservers:\n%s", help)
+	}
 	command(t, "plan", "--config", file, "--ttl", "1000h").expect(t, exitUsage, "", "a TTL is at most 168h")
 	var made plan
 	shown := command(t, "plan", "--config", file, "--format", "json", "--ttl", "10m")

@@ -22,12 +22,16 @@ func (r *remote) flags(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&r.tokenFile, "token-file", "", "file with the token for a daemon that wants one (default: the token in $MAILDRIFT_TOKEN)")
 }
 
+// whoCalls is who runs this command, for the audit trail.
+func whoCalls() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "cli"
+}
+
 // client makes a client that says who calls.
 func (r *remote) client() (*client.Client, error) {
-	who := "cli"
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
 	token := os.Getenv("MAILDRIFT_TOKEN")
 	if r.tokenFile != "" {
 		text, err := os.ReadFile(r.tokenFile)
@@ -36,7 +40,7 @@ func (r *remote) client() (*client.Client, error) {
 		}
 		token = strings.TrimSpace(string(text))
 	}
-	c, err := client.New(cmp.Or(r.url, os.Getenv("MAILDRIFT_URL"), defaultAddr), client.Options{By: who, Token: token})
+	c, err := client.New(cmp.Or(r.url, os.Getenv("MAILDRIFT_URL"), defaultAddr), client.Options{By: whoCalls(), Token: token})
 	if err != nil {
 		return nil, usageError(err)
 	}

@@ -28,7 +28,7 @@ func (q *Inquiry) taste(ctx context.Context, sources []*resolve.Source, canaries
 	var t tasting
 	vain := b.waitedInVain()
 	for try := range 3 {
-		if try == 2 && (vain || !sleep(ctx, q.Rules.ConfirmWait)) {
+		if try == 2 && (vain || !q.waitForCanaries(ctx)) {
 			return t
 		}
 		count := t.count
@@ -41,6 +41,15 @@ func (q *Inquiry) taste(ctx context.Context, sources []*resolve.Source, canaries
 	}
 	b.waitInVain(true)
 	return t
+}
+
+// waitForCanaries waits before they are asked for the last time, and says whether the context is still alive.
+func (q *Inquiry) waitForCanaries(ctx context.Context) bool {
+	if q.unsure != nil {
+		q.unsure(true)
+		defer q.unsure(false)
+	}
+	return sleep(ctx, q.Rules.ConfirmWait)
 }
 
 func (q *Inquiry) tasteOnce(ctx context.Context, sources []*resolve.Source, canaries []Canary, fresh bool) tasting {

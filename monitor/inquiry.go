@@ -37,6 +37,8 @@ type Inquiry struct {
 	desks *desks
 	// passed, if set, is told of evidence that is calm, as long as its answers are there.
 	passed func(e *Evidence)
+	// unsure, if set, is told when it is waited whether canaries pass after all, and when that is over.
+	unsure func(waits bool)
 }
 
 // Subject is a record to ask about.

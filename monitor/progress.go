@@ -14,6 +14,8 @@ type Progress struct {
 	Domains, Done int
 	// Stages are what it goes in, Over those that are over, Waiting those that wait to ask again about what seems to have changed.
 	Stages, Over, Waiting int
+	// Unsure are those that wait whether more resolvers answer the canary questions, since too few did.
+	Unsure int
 	// Takes is how long it takes by the estimate, what is asked again apart; 0 if nobody is asked, or the estimate is not made yet.
 	Takes time.Duration
 }
@@ -72,6 +74,15 @@ func (w *whole) stageOver(names []rrset.Name) {
 	w.engine.onward(w.group, func(p *Progress) {
 		p.Over++
 		p.Done = min(p.Done+w.engine.registeredOf(names), p.Domains) // a reload may have changed what is registered
+	})
+}
+
+// unsure takes in that a stage waits whether canaries pass after all, or that it does not any more.
+func (sw *sweep) unsure(waits bool) {
+	sw.engine.onward(sw.summary.Group, func(p *Progress) {
+		if p.Unsure--; waits {
+			p.Unsure += 2
+		}
 	})
 }
 

@@ -65,6 +65,13 @@ func TestASweepSaysHowFarItHasCome(t *testing.T) {
 		if p := h.engine.Snapshot().Sweeping["default"]; p.Waiting != 1 || p.Over != 0 {
 			t.Errorf("while a change is to be confirmed: %+v", p)
 		}
+		h.after(59*time.Minute + 50*time.Second)
+		h.world.breakAll(resolve.Timeout, "r1", "r2", "r3", "r4", "r5", "r6")
+		h.after(10 * time.Second)
+		if p := h.engine.Snapshot().Sweeping["default"]; p.Unsure != 1 || p.Waiting != 0 {
+			t.Errorf("while no resolver answers: %+v", p)
+		}
+		h.world.mend()
 		h.after(50 * time.Minute)
 		if got := h.engine.Snapshot().Sweeping; len(got) > 0 {
 			t.Errorf("in the end: %+v", got)

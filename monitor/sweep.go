@@ -67,7 +67,7 @@ func (e *Engine) newSweep(group string, names []rrset.Name, pacing pace.Sweep, w
 	sw.summary.Records = len(sw.jobs)
 	sw.resumed = e.resumedOf(sw.jobs)
 	sw.begun = make(map[*job]job)
-	sw.inquiry.passed = sw.pass
+	sw.inquiry.passed, sw.inquiry.unsure = sw.pass, sw.unsure
 	if e.dissenting() {
 		sw.agreed = map[resolve.Operator]bool{}
 	}

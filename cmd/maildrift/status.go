@@ -255,8 +255,11 @@ func (p *printer) groups(o overall) {
 			questions = questionsOf(*s)
 		}
 		state := terminal.Cell{Text: "sees", Colour: green}
-		if g.Blind != "" {
+		switch {
+		case g.Blind != "":
 			state = terminal.Cell{Text: "blind: " + g.Blind, Colour: red}
+		case g.LastSweep == nil:
+			state = terminal.Cell{Text: "has not looked yet", Colour: dim}
 		}
 		next := "due"
 		if d := g.NextSweep.Sub(o.Now).Round(time.Second); d > 0 {

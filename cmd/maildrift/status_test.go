@@ -92,7 +92,7 @@ func TestSweepsInStatus(t *testing.T) {
 	p.groups(o)
 	want := "" +
 		"sweeps\n" +
-		"a  none yet                                                             next in 5m0s  sees\n" +
+		"a  none yet                                                             next in 5m0s  has not looked yet\n" +
 		"b  1m0s ago  took 1s  60 questions, 12 saved, 1 unanswered              next in 5m0s  sees\n" +
 		"c  1m0s ago  took 1s  60 questions, 12 saved, 30 spared, 1 unanswered   next in 5m0s  sees\n" +
 		"d  1m0s ago  took 1s  60 questions, 12 saved, 5 withheld, 1 unanswered  next in 5m0s  sees\n" +
@@ -139,6 +139,12 @@ func TestStatusIsSaid(t *testing.T) {
 			g.LastSweep = before
 			g.Sweeping = running(monitor.Progress{Started: ago(20 * time.Minute), Domains: 1000, Done: 500, Stages: 4, Over: 2, Takes: 12 * time.Minute})
 			g.Skipped = wire.SkippedOf(monitor.Skips{Times: 1, Last: ago(5 * time.Minute)}, g.LastSweep)
+		})},
+		{"one that cannot see", group(func(g *wire.Group) {
+			g.Sweeping = running(monitor.Progress{Started: ago(20 * time.Second), Domains: 1000, Stages: 4, Unsure: 4, Takes: 12 * time.Minute})
+		})},
+		{"one that is a little slower than estimated", group(func(g *wire.Group) {
+			g.Sweeping = running(monitor.Progress{Started: ago(4 * time.Second), Domains: 3, Stages: 1, Takes: 90 * time.Millisecond})
 		})},
 		{"one whose stages are over", group(func(g *wire.Group) {
 			g.Sweeping = running(monitor.Progress{Started: ago(time.Minute), Domains: 1000, Done: 1000, Stages: 4, Over: 4, Takes: time.Minute})

@@ -42,13 +42,14 @@ func checkSteps(expr string) error {
 func (f cronField) checkStep(part string) error {
 	span, step, stepped := strings.Cut(part, "/")
 	n, err := strconv.Atoi(step)
-	if !stepped || err != nil || n <= 1 {
-		return nil
-	}
 	from, to, known := f.span(span)
-	if !known || n <= to-from {
-		return nil
+	if stepped && err == nil && known && n > max(to-from, 1) {
+		return f.tooFar(part, n, from, to)
 	}
+	return nil
+}
+
+func (f cronField) tooFar(part string, n, from, to int) error {
 	return fmt.Errorf("%q in the %s field: a step of %d leads beyond %d to %d at once, so that it only ever comes at %d; write %d if that is meant, a smaller step, or every: for an interval that is no part of the clock's",
 		part, f.name, n, from, to, from, from)
 }

@@ -75,6 +75,7 @@ type Sweeping struct {
 	Stages        int `json:"stages"`
 	StagesDone    int `json:"stages_done"`
 	StagesWaiting int `json:"stages_waiting" doc:"Stages that wait to ask again about what seems to have changed (confirm.wait)"`
+	StagesUnsure  int `json:"stages_unsure" doc:"Stages that wait whether more resolvers answer the canary questions, since too few did"`
 	// TakesSeconds is by the estimate; what is asked again to confirm a change comes on top.
 	TakesSeconds float64 `json:"takes_seconds" doc:"How long it takes by the estimate, what is asked again to confirm changes apart"`
 	LeftSeconds  float64 `json:"left_seconds" doc:"How much of that is left; 0 if it is over"`
@@ -83,7 +84,7 @@ type Sweeping struct {
 // SweepingOf gives how far a sweep has come.
 func SweepingOf(p monitor.Progress, now time.Time) *Sweeping {
 	return &Sweeping{
-		Started: p.Started.UTC(), Domains: p.Domains, Done: p.Done, Stages: p.Stages, StagesDone: p.Over, StagesWaiting: p.Waiting,
+		Started: p.Started.UTC(), Domains: p.Domains, Done: p.Done, Stages: p.Stages, StagesDone: p.Over, StagesWaiting: p.Waiting, StagesUnsure: p.Unsure,
 		TakesSeconds: p.Takes.Seconds(), LeftSeconds: p.Left(now).Seconds(),
 	}
 }
@@ -99,20 +100,28 @@ func (s Sweeping) Text(now time.Time) string {
 		return out + "all domains are done, and what it came to is being written down"
 	}
 	out += fmt.Sprintf("%d of %d domains are done", s.Done, s.Domains)
-	if s.StagesWaiting > 0 {
+	switch {
+	case s.StagesUnsure > 0:
+		return out + " and it waits whether more resolvers answer the canary questions, since too few did"
+	case s.StagesWaiting > 0:
 		out += " " + s.waiting()
 	}
 	takes, left := seconds(s.TakesSeconds), seconds(s.LeftSeconds)
 	switch {
 	case left > 0:
-		out += "; about " + pace.Span(left) + " left by the estimate"
-	case takes > 0 && s.StagesWaiting == 0 && s.Done > 0 && s.Done < s.Domains:
-		out += fmt.Sprintf("; it takes %s longer than estimated, about %s left at this pace", pace.Span(running-takes), pace.Span(running*time.Duration(s.Domains-s.Done)/time.Duration(s.Done)))
-	case takes > 0 && s.StagesWaiting == 0:
-		out += fmt.Sprintf("; it takes %s longer than estimated", pace.Span(running-takes))
+		return out + "; about " + pace.Span(left) + " left by the estimate"
+	case takes == 0 || s.StagesWaiting > 0 || running-takes < noticeable:
+		return out
+	}
+	out += fmt.Sprintf("; it takes %s longer than estimated", pace.Span(running-takes))
+	if s.Done > 0 && s.Done < s.Domains {
+		out += fmt.Sprintf(", about %s left at this pace", pace.Span(running*time.Duration(s.Domains-s.Done)/time.Duration(s.Done)))
 	}
 	return out
 }
+
+// noticeable is by how much a sweep must take longer than estimated for that to be said: losses and slow answers are not reckoned with.
+const noticeable = 10 * time.Second
 
 // waiting says what stages wait for.
 func (s Sweeping) waiting() string {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,6 +162,31 @@ func TestStatusIsSaid(t *testing.T) {
 	}
 	if want, err := os.ReadFile(golden); err != nil || got != string(want) {
 		t.Errorf("the status is said otherwise (%v); look at it and run with UPDATE_GOLDEN=1:\n%s", err, got)
+	}
+}
+
+// TestStatusNamesWhoIsNotHeard as the daemon's API says it.
+func TestStatusNamesWhoIsNotHeard(t *testing.T) {
+	answers := map[string]string{
+		"/api/v1/status":           `{"ready":true,"started":"2026-03-14T10:00:00Z","now":"2026-03-14T12:00:00Z","groups":[]}`,
+		"/api/v1/alerts":           `{"incidents":[]}`,
+		"/api/v1/receivers":        `{"receivers":[]}`,
+		"/api/v1/resolvers":        `{"resolvers":[{"id":"good","operator":"good"},{"id":"odd","operator":"odd","quarantine":{"since":"2026-03-14T11:00:00Z","reason":"alone","agreed":0}}]}`,
+		"/api/v1/resolvers/health": `{"sources":[{"id":"good","slots":[]},{"id":"quad9","left_alone":"2026-03-14T11:30:00Z","left_alone_why":"it answers nothing","left_alone_withheld":77,"slots":[{"asked":1}]}]}`,
+	}
+	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, answers[r.URL.Path]) }))
+	defer daemon.Close()
+	said := command(t, "status", "--url", daemon.URL)
+	said.expect(t, exitGood, "without a vote: odd since 2026-03-14 11:00:00 UTC: alone\n", "")
+	said.expect(t, exitGood, "left alone: quad9 since 2026-03-14 11:30:00 UTC (30m): it answers nothing; 77 questions withheld from it so far", "")
+	if strings.Contains(said.out, "good") {
+		t.Errorf("one that is well is named:\n%s", said.out)
+	}
+	var told struct {
+		LeftAlone []health.Source `json:"left_alone"`
+	}
+	if err := json.Unmarshal([]byte(command(t, "status", "--format", "json", "--url", daemon.URL).out), &told); err != nil || len(told.LeftAlone) != 1 || told.LeftAlone[0].Withheld != 77 {
+		t.Errorf("%+v, %v", told, err)
 	}
 }
 

@@ -40,8 +40,9 @@ type loader struct {
 	cfg     *Config
 	// places says where each domain stands, to tell the second where the first is.
 	places map[rrset.Name]string
-	// named are the schedules that the file names, sound or not.
-	named map[string]bool
+	// named are the schedules that the file names, sound or not, and unsound the IDs of presets that could not be taken.
+	named   map[string]bool
+	unsound map[string]bool
 }
 
 // Check says what is wrong with a configuration that only others know, such as how people are told. It gives each mistake to wrong with its
@@ -54,7 +55,7 @@ type Check func(c *Config, wrong func(path, text string))
 func Load(path string, env func(string) (string, bool), presets preset.Set, checks ...Check) (*Config, error) {
 	l := &loader{
 		decoder: decoder{file: path, env: env, lines: map[string]int{}}, presets: presets,
-		cfg: &Config{File: path}, places: map[rrset.Name]string{}, named: map[string]bool{},
+		cfg: &Config{File: path}, places: map[rrset.Name]string{}, named: map[string]bool{}, unsound: map[string]bool{},
 	}
 	f := defaults()
 	if err := l.read(path, &f); err != nil {
@@ -493,6 +494,7 @@ func (l *loader) domainFaults(path string, spec monitor.Spec, err error) {
 		field := path + "." + f.Path
 		switch part, _, below := strings.Cut(f.Path, "."); {
 		case f.Path == "expect" && !l.usable(path): // nothing is left to watch
+		case f.Path == "service" && l.unsound[spec.Service]:
 		case below && !l.usable(path+"."+part):
 		default:
 			l.at(field, "%v", f.Err)
@@ -527,6 +529,7 @@ func (l *loader) ownPresets(patterns []string) {
 		more, err := l.presets.With(f, text)
 		if err != nil {
 			l.problems = append(l.problems, err)
+			l.unsound[strings.TrimSuffix(filepath.Base(f), filepath.Ext(f))] = true
 			continue
 		}
 		l.presets = more

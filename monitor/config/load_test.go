@@ -258,6 +258,12 @@ func TestPresetsOfOnesOwn(t *testing.T) {
 		{"a built-in one's ID", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/ses.yml": "title: X\nid: ses\n"}, `p/ses.yml:2: there is a preset "ses" already (presets/ses.yml)`},
 		{"one ID twice", map[string]string{"maildrift.yml": "presets: [p/*.yml, q/*.yml]", "p/x.yml": "id: x\n", "q/x.yml": "id: x\n"}, `q/x.yml:1: there is a preset "x" already (p/x.yml)`},
 		{"a misspelt key", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/x.yml": "id: x\ntitel: X\n"}, "p/x.yml:2: field titel not found"},
+		{"all that is wrong with one, and nothing of whom it is for", map[string]string{
+			"maildrift.yml": "presets: [p/*.yml]\n" + domain,
+			"p/inhouse.yml": "id: inhouse\nparams:\n  - {name: a, title: A}\nrecords:\n  - {key: mx, kind: mx, host: \"@\"}\n  - {key: a, title: A, kind: a, host: \"@\", when: [b]}\n",
+		}, "p/inhouse.yml:3: parameter a: it needs an example\np/inhouse.yml:5: record mx: it needs a key, a title and a host\np/inhouse.yml:6: record a: when: unknown parameter \"b\""},
+		{"misspelt keys", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/x.yml": "id: x\ntitel: X\nsumary: X\n"}, "p/x.yml:3: field sumary not found"},
+		{"an unknown kind", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/x.yml": "id: x\nrecords:\n  - {key: mx, kind: mxx}\n"}, `p/x.yml:3: unknown record kind "mxx"`},
 		{"no file", map[string]string{"maildrift.yml": "\npresets: [p/x.yml]"}, `maildrift.yml:2: presets[0]: there is no file "p/x.yml"`},
 		{"outside", map[string]string{"maildrift.yml": "presets: [../x.yml]"}, `maildrift.yml:1: presets[0]: "../x.yml" must lie in the folder of maildrift.yml or below it`},
 	}
@@ -265,7 +271,7 @@ func TestPresetsOfOnesOwn(t *testing.T) {
 		t.Run(tt.ask, func(t *testing.T) {
 			cfg, err := load(t, tt.files)
 			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) {
+				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "unknown mail service") {
 					t.Errorf("got %v, want %s", err, tt.want)
 				}
 				return

@@ -82,73 +82,119 @@ func parse(file string, text []byte) (Preset, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&p); err != nil {
-		return p, decodeError(file, err)
+		return p, decodeError(file, text, err)
 	}
 	doc := document{file: file}
 	// The same text decodes: it has just done so.
 	if err := yaml.Unmarshal(text, &doc.node); err != nil {
-		return p, decodeError(file, err)
-	}
-	if id := strings.TrimSuffix(path.Base(file), ".yml"); p.ID != id {
-		return p, doc.errorAt(fmt.Errorf("the ID is %q but the file is named %q", p.ID, path.Base(file)), "id")
+		return p, decodeError(file, text, err)
 	}
 	p.doc = doc
-	if err := p.validateParams(doc); err != nil {
-		return p, err
+	var problems []error
+	if id := strings.TrimSuffix(path.Base(file), ".yml"); p.ID != id {
+		problems = append(problems, doc.errorAt(fmt.Errorf("the ID is %q but the file is named %q", p.ID, path.Base(file)), "id"))
 	}
-	return p, p.validateRecords(doc)
+	problems = append(problems, p.validateParams(doc)...)
+	if problems = append(problems, p.validateRecords(doc)...); len(problems) > 0 {
+		return p, errors.Join(problems...)
+	}
+	return p, p.validateExpansion(doc)
 }
 
-// decodeError puts the file and the first line that is wrong in front.
-func decodeError(file string, err error) error {
-	message := err.Error()
+// decodeError puts the file and the line in front of each thing that is wrong.
+func decodeError(file string, text []byte, err error) error {
+	messages := []string{err.Error()}
 	var typeErr *yaml.TypeError
 	if errors.As(err, &typeErr) && len(typeErr.Errors) > 0 {
-		message = typeErr.Errors[0]
+		messages = typeErr.Errors
 	}
-	at := yamlLine.FindStringSubmatchIndex(message)
-	if at == nil {
-		return fmt.Errorf("%s:1: %s", file, strings.TrimPrefix(message, "yaml: "))
+	var problems []error
+	for _, message := range messages {
+		at := yamlLine.FindStringSubmatchIndex(message)
+		if at == nil {
+			problems = append(problems, fmt.Errorf("%s:%d: %s", file, lineOfQuoted(text, message), strings.TrimPrefix(message, "yaml: ")))
+			continue
+		}
+		problems = append(problems, fmt.Errorf("%s:%s: %s", file, message[at[2]:at[3]], message[at[1]:]))
 	}
-	return fmt.Errorf("%s:%s: %s", file, message[at[2]:at[3]], message[at[1]:])
+	return errors.Join(problems...)
 }
 
-// validateParams checks names, patterns, defaults and examples.
-func (p Preset) validateParams(doc document) error {
+// quoted finds the value that an error is about.
+var quoted = regexp.MustCompile(`"([^"]+)"`)
+
+// lineOfQuoted gives the line of the first value that a message quotes, 1 if there is none: the YAML library does not say where it
+// found a word that a type of ours has refused.
+func lineOfQuoted(text []byte, message string) int {
+	value := quoted.FindStringSubmatch(message)
+	var doc yaml.Node
+	if value == nil || yaml.Unmarshal(text, &doc) != nil {
+		return 1
+	}
+	var find func(n *yaml.Node) int
+	find = func(n *yaml.Node) int {
+		if n.Kind == yaml.ScalarNode && n.Value == value[1] {
+			return n.Line
+		}
+		for _, child := range n.Content {
+			if line := find(child); line > 0 {
+				return line
+			}
+		}
+		return 0
+	}
+	return max(1, find(&doc))
+}
+
+// validateParams checks names, patterns, defaults and examples, and says what is wrong with each.
+func (p Preset) validateParams(doc document) []error {
+	var problems []error
 	for i := range p.Params {
-		q := &p.Params[i]
-		fail := func(err error) error { return doc.errorAt(fmt.Errorf("parameter %s: %w", q.Name, err), "params", i) }
-		if err := q.compile(); err != nil {
-			return fail(err)
+		if err := p.validateParam(i); err != nil {
+			problems = append(problems, doc.errorAt(fmt.Errorf("parameter %s: %w", p.Params[i].Name, err), "params", i))
 		}
-		switch {
-		case q.Name == "" || q.Title == "":
-			return fail(errors.New("it needs a name and a title"))
-		case slices.Contains(p.paramNames()[:i], q.Name):
-			return fail(errors.New("it is defined twice"))
-		case q.Required && q.Default != "":
-			return fail(errors.New("it is required and has a default"))
-		case cmp.Or(q.Example, q.Default) == "":
-			return fail(errors.New("it needs an example"))
-		}
-		if err := q.check(cmp.Or(q.Example, q.Default)); err != nil {
-			return fail(fmt.Errorf("its own example does not fit: %w", err))
-		}
-		if err := p.validateConditions(q.RequiredWhen); err != nil {
-			return fail(fmt.Errorf("required_when: %w", err))
-		}
+	}
+	return problems
+}
+
+func (p Preset) validateParam(i int) error {
+	q := &p.Params[i]
+	if err := q.compile(); err != nil {
+		return err
+	}
+	switch {
+	case q.Name == "" || q.Title == "":
+		return errors.New("it needs a name and a title")
+	case slices.Contains(p.paramNames()[:i], q.Name):
+		return errors.New("it is defined twice")
+	case q.Required && q.Default != "":
+		return errors.New("it is required and has a default")
+	case cmp.Or(q.Example, q.Default) == "":
+		return errors.New("it needs an example")
+	}
+	if err := q.check(cmp.Or(q.Example, q.Default)); err != nil {
+		return fmt.Errorf("its own example does not fit: %w", err)
+	}
+	if err := p.validateConditions(q.RequiredWhen); err != nil {
+		return fmt.Errorf("required_when: %w", err)
 	}
 	return nil
 }
 
-// validateRecords expands every record for a sample domain, once with nothing but
-// what is required, once with everything, once for each value of each parameter.
-func (p Preset) validateRecords(doc document) error {
+// validateRecords checks each record by itself, and says what is wrong with each.
+func (p Preset) validateRecords(doc document) []error {
+	var problems []error
 	for i, r := range p.Records {
 		if err := p.validateRecord(r); err != nil {
-			return doc.errorAt(fmt.Errorf("record %s: %w", r.Key, err), "records", i)
+			problems = append(problems, doc.errorAt(fmt.Errorf("record %s: %w", r.Key, err), "records", i))
 		}
 	}
+	return problems
+}
+
+// validateExpansion expands every record for a sample domain, once with nothing but
+// what is required, once with everything, once for each value of each parameter.
+func (p Preset) validateExpansion(doc document) error {
 	least, all := p.WithExamples(nil), map[string]string{}
 	for _, q := range p.Params {
 		all[q.Name] = cmp.Or(q.Example, q.Default)

@@ -117,5 +117,8 @@ func (w *whole) report() {
 			attrs = append(attrs, more.name, more.n)
 		}
 	}
+	if s.Distrusted != "" { // why stands in a line of its own
+		attrs = append(attrs, "trusted", false)
+	}
 	w.engine.log.Info("sweep done", append(attrs, "took", time.Since(w.started).Round(time.Millisecond))...)
 }

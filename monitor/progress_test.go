@@ -167,6 +167,13 @@ func TestTheLogOfSweeps(t *testing.T) {
 			`level=INFO msg=transition domain=d00001.test record=spf from=holding/none to=missing/receivers`,
 			`level=INFO msg="sweep done" group=default records=500 missing=1 drifted=1`,
 		})
+
+		h.world.breakAll(resolve.Timeout, "r1", "r2", "r3", "r4", "r5", "r6")
+		h.after(time.Hour + time.Minute)
+		got = said()
+		if last := got[len(got)-1]; !strings.HasPrefix(last, `level=INFO msg="sweep done" group=default records=500 unanswered=`) || !strings.Contains(last, " trusted=false took=30s") {
+			t.Errorf("the log of a sweep that hears nobody ends with %s", last)
+		}
 	})
 }
 

@@ -51,8 +51,9 @@ type decoder struct {
 	problems []error
 	// aliased counts the nodes that aliases stood for, within says how many aliases lead to the one that is read.
 	aliased, within int
-	// unread are the fields, by file, whose value is of no use: what is missing for that is not to be complained of again.
-	unread map[[2]string]bool
+	// unread are the fields, by file, whose value is of no use, and above those that have one of them below: what is missing for
+	// that is not to be complained of again.
+	unread, above map[[2]string]bool
 }
 
 var (
@@ -68,27 +69,30 @@ func (d *decoder) problem(line int, path, format string, args ...any) {
 // useless adds a problem with the value of a field, which is not taken.
 func (d *decoder) useless(line int, path, format string, args ...any) {
 	if d.unread == nil {
-		d.unread = map[[2]string]bool{}
+		d.unread, d.above = map[[2]string]bool{}, map[[2]string]bool{}
 	}
 	d.unread[[2]string{d.file, path}] = true
+	for p := path; p != ""; p = parent(p) {
+		d.above[[2]string{d.file, p}] = true
+	}
 	d.problem(line, path, format, args...)
 }
 
 // usable says whether all values at a field and below it could be taken.
-func (d *decoder) usable(path string) bool {
-	for field := range d.unread {
-		if field[0] == d.file && within(field[1], path) {
-			return false
+func (d *decoder) usable(path string) bool { return !d.above[[2]string{d.file, path}] }
+
+// belongs says whether a field is one whose value is of no use, or below one.
+func (d *decoder) belongs(path string) bool {
+	for p := path; p != ""; p = parent(p) {
+		if d.unread[[2]string{d.file, p}] {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
-// within says whether a field is another, or below it.
-func within(field, other string) bool {
-	rest, below := strings.CutPrefix(field, other)
-	return below && (rest == "" || other == "" || rest[0] == '.' || rest[0] == '[')
-}
+// parent gives the field that a field is in; empty for one of the document.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
 // at adds a problem to a field that has been read. If its value could not be taken, that has been said.
 func (d *decoder) at(path, format string, args ...any) {
@@ -97,11 +101,7 @@ func (d *decoder) at(path, format string, args ...any) {
 	}
 	line, ok := d.lines[path]
 	for p := path; !ok && p != ""; {
-		if i := strings.LastIndexAny(p, ".["); i >= 0 {
-			p = p[:i]
-		} else {
-			p = ""
-		}
+		p = parent(p)
 		line, ok = d.lines[p]
 	}
 	d.problem(line, path, format, args...)

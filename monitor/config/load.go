@@ -82,12 +82,7 @@ func Load(path string, env func(string) (string, bool), presets preset.Set, chec
 
 // wrong takes in what a check finds, but for what follows from a value that could not be taken.
 func (l *loader) wrong(path, text string) {
-	for field := range l.unread {
-		if field[0] == l.file && within(path, field[1]) {
-			return
-		}
-	}
-	if l.usable(path) {
+	if !l.belongs(path) && l.usable(path) {
 		l.at(path, "%s", text)
 	}
 }

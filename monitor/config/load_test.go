@@ -262,7 +262,7 @@ func TestPresetsOfOnesOwn(t *testing.T) {
 			"maildrift.yml": "presets: [p/*.yml]\n" + domain,
 			"p/inhouse.yml": "id: inhouse\nparams:\n  - {name: a, title: A}\nrecords:\n  - {key: mx, kind: mx, host: \"@\"}\n  - {key: a, title: A, kind: a, host: \"@\", when: [b]}\n",
 		}, "p/inhouse.yml:3: parameter a: it needs an example\np/inhouse.yml:5: record mx: it needs a key, a title and a host\np/inhouse.yml:6: record a: when: unknown parameter \"b\""},
-		{"misspelt keys", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/x.yml": "id: x\ntitel: X\nsumary: X\n"}, "p/x.yml:3: field sumary not found"},
+		{"misspelt keys", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/x.yml": "id: x\ntitel: X\nlisen: X\n"}, "p/x.yml:3: field lisen not found"},
 		{"an unknown kind", map[string]string{"maildrift.yml": "presets: [p/*.yml]", "p/x.yml": "id: x\nrecords:\n  - {key: mx, kind: mxx}\n"}, `p/x.yml:3: unknown record kind "mxx"`},
 		{"no file", map[string]string{"maildrift.yml": "\npresets: [p/x.yml]"}, `maildrift.yml:2: presets[0]: there is no file "p/x.yml"`},
 		{"outside", map[string]string{"maildrift.yml": "presets: [../x.yml]"}, `maildrift.yml:1: presets[0]: "../x.yml" must lie in the folder of maildrift.yml or below it`},

@@ -35,6 +35,8 @@ type reloaded struct {
 	before, after           string
 	added, removed, changed int
 	domains                 int
+	// waiting are the fields that are taken at the next start only.
+	waiting []string
 }
 
 // changesOf compares two configurations.
@@ -58,6 +60,25 @@ func changesOf(before, after *config.Config) reloaded {
 	return out
 }
 
+// waiting gives the fields that are other than they were at the start, and are taken at the next one only.
+func waiting(started, now *config.Config) []string {
+	var out []string
+	for _, field := range []struct {
+		name string
+		same bool
+	}{
+		{"log", started.Log == now.Log},
+		{"metrics", reflect.DeepEqual(started.Metrics, now.Metrics)},
+		{"alerting.runbooks", started.Alerting.Runbooks == now.Alerting.Runbooks},
+		{"alerting.language", started.Alerting.Language == now.Alerting.Language},
+	} {
+		if !field.same {
+			out = append(out, field.name)
+		}
+	}
+	return out
+}
+
 // sameDomain says whether a domain is still written alike, and the same is expected of it: a preset may have changed.
 func sameDomain(a, b *monitor.Domain) bool {
 	return reflect.DeepEqual(a.Spec, b.Spec) && slices.EqualFunc(a.Records, b.Records, func(x, y monitor.Record) bool {
@@ -67,11 +88,15 @@ func sameDomain(a, b *monitor.Domain) bool {
 
 // String says it for people.
 func (r reloaded) String() string {
-	if r.before == r.after {
-		return fmt.Sprintf("configuration %s, as before, with %s", r.after, counted(r.domains, "domain"))
+	tail := ""
+	if len(r.waiting) > 0 {
+		tail = "; until the next start without its " + strings.Join(r.waiting, ", ")
 	}
-	return fmt.Sprintf("configuration %s in place of %s, with %s: %d added, %d removed, %d changed",
-		r.after, r.before, counted(r.domains, "domain"), r.added, r.removed, r.changed)
+	if r.before == r.after {
+		return fmt.Sprintf("configuration %s, as before, with %s%s", r.after, counted(r.domains, "domain"), tail)
+	}
+	return fmt.Sprintf("configuration %s in place of %s, with %s: %d added, %d removed, %d changed%s",
+		r.after, r.before, counted(r.domains, "domain"), r.added, r.removed, r.changed, tail)
 }
 
 // shortHash names a configuration by its content, short enough to be read out.

@@ -24,7 +24,7 @@ func TestWhatIsDoneToTheDaemonIsInTheAuditTrail(t *testing.T) {
 	if err := s.daemon.reload(t.Context(), "SIGHUP"); err == nil {
 		t.Error("a broken configuration is taken")
 	}
-	s.must(os.WriteFile(path, append(good, "# as it was\n"...), 0o600))
+	s.must(os.WriteFile(path, append(good, "metrics: {per_record_limit: 7}\n"...), 0o600))
 	s.must(s.daemon.reload(t.Context(), "SIGHUP"))
 	r := &remote{url: s.url}
 	c, err := r.client()
@@ -36,8 +36,8 @@ func TestWhatIsDoneToTheDaemonIsInTheAuditTrail(t *testing.T) {
 		`UTC  \S+ +backup\s+what +\d+ bytes`,
 		`UTC  \S+ +compact\s+what +\d+ bytes, were \d+`,
 		`SIGHUP +reload-failed\s+what +\S+maildrift.yml:\d+: lisen: unknown key; did you mean "listen"\?; and 1 more`,
-		`SIGHUP +reload\s+what +configuration [0-9a-f]{12} in place of [0-9a-f]{12}, with 2 domains: 0 added, 0 removed, 0 changed`,
-		`UTC  \S+ +reload\s+what +configuration [0-9a-f]{12}, as before, with 2 domains`,
+		`SIGHUP +reload\s+what +configuration [0-9a-f]{12} in place of [0-9a-f]{12}, with 2 domains: 0 added, 0 removed, 0 changed; until the next start without its metrics`,
+		`UTC  \S+ +reload\s+what +configuration [0-9a-f]{12}, as before, with 2 domains; until`,
 	} {
 		if !regexp.MustCompile(want).MatchString(audit) {
 			t.Errorf("the audit trail lacks %s:\n%s", want, audit)
@@ -69,6 +69,14 @@ func TestWhatAReloadChanges(t *testing.T) {
 	}
 	same := changesOf(before, before)
 	if want := "configuration " + before.Hash[:12] + ", as before, with 3 domains"; same.String() != want {
+		t.Errorf("%s, want %s", same, want)
+	}
+	later := load("log: {level: debug}\nmetrics: {per_record_limit: 7}\nalerting: {language: zh-CN, runbooks: \"https://wiki.example/\"}\n")
+	if got := waiting(before, after); len(got) > 0 {
+		t.Errorf("%q are said to wait for the next start", got)
+	}
+	same.waiting = waiting(before, later)
+	if want := "; until the next start without its log, metrics, alerting.runbooks, alerting.language"; !strings.HasSuffix(same.String(), want) {
 		t.Errorf("%s, want %s", same, want)
 	}
 	if got := refusalOf(errors.Join(errors.New("one"), errors.New("two"), errors.New("three"))); got != "one; and 2 more" {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,10 +50,11 @@ type daemon struct {
 	handler  http.Handler
 	listener net.Listener
 	access   access
-	// reloading admits one reload at a time. mu guards cfg.
+	// reloading admits one reload at a time. mu guards cfg, which is the configuration in force; started is the one of the start.
 	reloading sync.Mutex
 	mu        sync.Mutex
 	cfg       *config.Config
+	started   *config.Config
 	// onReady and onStop tell whoever started us; they may be nil.
 	onReady, onStop func()
 }
@@ -60,7 +62,7 @@ type daemon struct {
 // newDaemon opens and wires everything, in the order in which one needs the other. Nothing
 // runs yet. On an error what was opened is closed again.
 func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *slog.Logger) (*daemon, error) {
-	d := &daemon{flags: flags, log: log, cfg: cfg, heart: &heart{}, health: health.New(nil), notices: make(chan monitor.Notice, noticesWaiting), stopping: make(chan struct{})}
+	d := &daemon{flags: flags, log: log, cfg: cfg, started: cfg, heart: &heart{}, health: health.New(nil), notices: make(chan monitor.Notice, noticesWaiting), stopping: make(chan struct{})}
 	if err := d.open(ctx); err != nil {
 		d.close()
 		return nil, err
@@ -307,6 +309,9 @@ func (d *daemon) reload(ctx context.Context, by string) (err error) {
 	d.mu.Unlock()
 	changes := changesOf(old, cfg)
 	d.log.Info("configuration taken", "hash", shortHash(cfg), "domains", len(cfg.Domains), "added", changes.added, "removed", changes.removed, "changed", changes.changed)
+	if changes.waiting = waiting(d.started, cfg); len(changes.waiting) > 0 {
+		d.log.Warn("configuration taken but for what is taken at a start only: restart maildrift for it", "fields", strings.Join(changes.waiting, ", "))
+	}
 	d.note(ctx, monitor.Audit{Action: "reload", By: by, Detail: changes.String()})
 	return nil
 }

@@ -26,7 +26,7 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 		next := *s
 		t := Transition{ID: id, Old: s.Baseline, New: s.Seen, Rebased: true, Finding: s.Finding, By: by, Why: why}
 		t.From, t.At = s.Position(), now
-		next.Past = s.pastOnceAccepted(voicesOf(e.heard.of(id.Domain), id.Key).sets(), now)
+		next.Past = s.pastOnceAccepted(e.heard.lastWords(id), now)
 		next.Baseline, next.Seen, next.Finding.Changes = s.Seen, rrset.Set{}, nil
 		next.Finding.Reason = ""
 		if s.Seen.Equal(s.Baseline) {
@@ -48,9 +48,9 @@ func (e *Engine) Accept(ctx context.Context, id RecordID, by, why string) error 
 }
 
 // pastOnceAccepted gives what caches may go on to hold once what is seen is the baseline: the former one, for as long as its
-// TTL was, what the record was in between, and what was heard last, which heard are. Whoever accepts a change in the
-// minutes after it was told must not be woken by the caches that have not followed yet.
-func (s *RecordState) pastOnceAccepted(heard []rrset.Set, now time.Time) Past {
+// TTL was, what the record was in between, what was announced, and what was heard last, which heard are. Whoever accepts a change
+// in the minutes after it was told must not be woken by the caches that have not followed yet.
+func (s *RecordState) pastOnceAccepted(heard []lastWord, now time.Time) Past {
 	next := Past{Until: s.Past.Until, Sources: s.Past.Sources}
 	if !s.Standing().Lost() {
 		next = Past{Until: now.Add(time.Duration(s.OldTTL) * time.Second)} // it flaps, and was good just now
@@ -59,20 +59,27 @@ func (s *RecordState) pastOnceAccepted(heard []rrset.Set, now time.Time) Past {
 	if until := now.Add(time.Duration(s.Past.WrongTTL) * time.Second); len(between) > 0 && until.After(next.Until) {
 		next.Until = until
 	}
-	for _, set := range append([]rrset.Set{s.Baseline}, heard...) {
-		switch f := s.Expectation.Compare(s.Seen, set); f.Class {
-		case mailrec.Same:
-		case mailrec.Differs:
-			next = next.alsoWrong(f.Meaning)
-		case mailrec.Absent:
-			next = next.alsoWrong(rrset.Hash{})
-		}
+	next = next.alsoWrong(s.contradicting(s.Seen, s.Baseline)...)
+	if c := s.Change; c != nil && !c.Next.Empty() {
+		next = next.alsoWrong(s.contradicting(s.Seen, c.Next)...)
 	}
-	for _, meaning := range between {
-		next = next.alsoWrong(meaning)
+	for _, w := range heard {
+		next = next.alsoWrong(s.contradicting(s.Seen, w.set)...)
 	}
-	if len(next.Wrong) == 0 {
+	if next = next.alsoWrong(between...); len(next.Wrong) == 0 {
 		return Past{}
 	}
 	return next
+}
+
+// contradicting gives what a set says that contradicts a baseline; nothing if it does not.
+func (s *RecordState) contradicting(baseline, set rrset.Set) []rrset.Hash {
+	switch f := s.Expectation.Compare(baseline, set); f.Class {
+	case mailrec.Differs:
+		return []rrset.Hash{f.Meaning}
+	case mailrec.Absent:
+		return []rrset.Hash{{}}
+	case mailrec.Same:
+	}
+	return nil
 }

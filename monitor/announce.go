@@ -54,11 +54,11 @@ type Change struct {
 }
 
 // allows says whether a set, which compared with the baseline gave a finding, is the announced value.
-func (c *Change) allows(r Record, set rrset.Set, f mailrec.Finding) bool {
+func (c *Change) allows(e mailrec.Expectation, set rrset.Set, f mailrec.Finding) bool {
 	if c.Next.Empty() {
-		return f.Class == mailrec.Absent || c.Successor != "" && r.Revoked(set)
+		return f.Class == mailrec.Absent || c.Successor != "" && e.Revoked(set)
 	}
-	return r.Compare(c.Next, set).Class == mailrec.Same
+	return e.Compare(c.Next, set).Class == mailrec.Same
 }
 
 // Announcement is what a person announces.
@@ -93,6 +93,7 @@ func (e *Engine) Announce(ctx context.Context, a Announcement) error {
 			return fieldErr("value", errors.New("it means what was verified already: nothing has to be announced"))
 		}
 		changed := *state
+		changed.outlast(e.heard.lastWords(a.ID), now)
 		batch.Incidents = append(batch.Incidents, changed.dropChange(now, "announced anew")...)
 		changed.Change = &Change{Next: next, Announced: now, Until: a.Until, By: a.By, Why: a.Why}
 		batch.States = append(batch.States, changed)
@@ -162,6 +163,7 @@ func (e *Engine) Withdraw(ctx context.Context, id RecordID, by, why string) erro
 			return fmt.Errorf("record %s: %w", id, ErrNothingAnnounced)
 		}
 		changed := *state
+		changed.outlast(e.heard.lastWords(id), now)
 		batch.Incidents = append(batch.Incidents, changed.dropChange(now, "withdrawn by "+by)...)
 		batch.States = append(batch.States, changed)
 		batch.note(now, by, "withdraw", id, why, "")
@@ -276,13 +278,14 @@ func (e Evidence) announcedMade() bool {
 }
 
 // endWindow decides on a window that is over: the change was made and its value is the baseline from now on, or
-// it was not, which is told. It changes s and adds to the batch. The caller has looked at the record just now.
-func (s *RecordState) endWindow(d *Domain, r Record, batch *Batch, now time.Time) {
+// it was not, which is told. It changes s and adds to the batch. The caller has looked at the record just now, and heard that.
+func (s *RecordState) endWindow(d *Domain, r Record, heard []lastWord, batch *Batch, now time.Time) {
 	c := *s.Change
 	t := Transition{ID: s.ID, Old: s.Baseline, New: c.Next, By: c.By}
 	t.From, t.To, t.At = s.Position(), s.Position(), now
 	switch {
 	case c.Settling:
+		s.outlast(heard, now)
 		s.Change = nil
 		return
 	case c.Made && !c.Next.Empty():

@@ -2,6 +2,8 @@ package monitor
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,7 +38,11 @@ func (e *Engine) lookAgain(ctx context.Context, name rrset.Name) {
 	}
 }
 
-// lookAtAll sweeps several domains in one go; those that have left the registry are passed over.
+// errNotSeen is that a look could not be relied on, and has shown nothing.
+var errNotSeen = errors.New("not seen: the look cannot be relied on")
+
+// lookAtAll sweeps several domains in one go; those that have left the registry are passed over. It returns errNotSeen if
+// that is no ground to decide on.
 func (e *Engine) lookAtAll(ctx context.Context, names []rrset.Name) error {
 	e.mu.Lock()
 	var domains []*Domain
@@ -49,7 +55,11 @@ func (e *Engine) lookAtAll(ctx context.Context, names []rrset.Name) error {
 	if len(domains) == 0 {
 		return nil
 	}
-	return e.sweepDomains(ctx, "", domains, all)
+	distrusted, err := e.sweepThrough(ctx, "", domains, all)
+	if err == nil && distrusted != "" {
+		return fmt.Errorf("%w: %s", errNotSeen, distrusted)
+	}
+	return err
 }
 
 // endPauses ends the pauses whose time is over, and looks at what they kept quiet.
@@ -79,7 +89,7 @@ func (e *Engine) endPauses(ctx context.Context) {
 			e.log.Error("pause could not be ended", "domain", name, "err", err)
 		}
 	}
-	if err := e.lookAtAll(ctx, due); err != nil && ctx.Err() == nil {
+	if err := e.lookAtAll(ctx, due); err != nil && ctx.Err() == nil && !errors.Is(err, errNotSeen) {
 		e.log.Error("domains could not be looked at after their pause", "err", err)
 	}
 }
@@ -136,7 +146,7 @@ func (e *Engine) decideWindow(d *Domain, r Record, had *StoredDomain, batch *Bat
 		return
 	}
 	next := *s
-	next.endWindow(d, r, batch, now)
+	next.endWindow(d, r, e.heard.lastWords(id), batch, now)
 	if next.Change != s.Change {
 		batch.States = append(batch.States, next)
 	}

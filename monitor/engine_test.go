@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,8 @@ type world struct {
 	// failing names give the failure, whoever is asked.
 	failing []rrset.Name
 	failure resolve.Outcome
-	// ttl is what resolvers give.
-	ttl uint32
+	// ttl is what all give, heldTTL what resolvers do for what they hold, if it is not 0.
+	ttl, heldTTL uint32
 	// undelegated zones are not delegated any more; chains are the aliases by which absent names were followed.
 	undelegated map[rrset.Name]bool
 	chains      map[rrset.Name][]rrset.Name
@@ -97,6 +98,7 @@ func (w *world) answer(q resolve.Query) resolve.Observation {
 	set, ok := w.zone[q.Question]
 	if cached, held := w.caches[q.Source.ID][q.Question]; held {
 		set, ok = cached, !cached.Empty()
+		o.TTL = cmp.Or(w.heldTTL, w.ttl)
 	}
 	o.Set = set
 	if !ok || set.Empty() {

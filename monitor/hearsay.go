@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unique"
 
 	"maildrift/monitor/pace"
@@ -59,6 +60,47 @@ func (h *hearsay) votes(id RecordID) []SourceVote {
 		return v.votes()
 	}
 	return nil
+}
+
+// lastWord is an answer of a source that is remembered: the last one, or the last one that history has.
+type lastWord struct {
+	source    string
+	authority bool
+	set       rrset.Set
+	// ttl is in seconds; ends is when the answer ends. Both are zero where that is not known, of answers from before the start
+	// among others.
+	ttl  uint32
+	ends time.Time
+}
+
+// lastWords gives the answers about a record that are remembered. Failures are none.
+func (h *hearsay) lastWords(id RecordID) []lastWord {
+	part := &h.parts[shardOf(id.Domain)]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	v := voicesOf(part.domains[id.Domain], id.Key)
+	if v == nil {
+		return nil
+	}
+	var out []lastWord
+	for k := range v.voice {
+		x, m := &v.voice[k], v.panel.members[k]
+		if s := v.saidAs(x.word); s != nil {
+			out = append(out, lastWord{m.id, m.authority, s.set, x.ttl, x.at().Add(time.Duration(x.ttl) * time.Second)})
+		}
+		if s := v.saidAs(x.kept); s != nil && x.kept != x.word {
+			out = append(out, lastWord{source: m.id, authority: m.authority, set: s.set})
+		}
+	}
+	return out
+}
+
+// saidAs gives the answer under a number; nil if there is none, or it is a failure.
+func (v *voices) saidAs(number uint16) *said {
+	if number == 0 || !v.words[number-1].said.outcome.Evidence() {
+		return nil
+	}
+	return v.words[number-1].said
 }
 
 // len is about how many records something was heard since the start.

@@ -306,7 +306,7 @@ func hear(s *Subject, o resolve.Observation) Heard {
 		return h
 	}
 	h.Finding = s.find(o.Set)
-	if a := s.Announced; a != nil && s.Verified && h.Finding.Class != mailrec.Same && a.allows(s.Record, o.Set, h.Finding) {
+	if a := s.Announced; a != nil && s.Verified && h.Finding.Class != mailrec.Same && a.allows(s.Record.Expectation, o.Set, h.Finding) {
 		h.Announced = true
 		h.Finding.Class, h.Finding.Impact, h.Finding.Reason, h.Finding.Changes = mailrec.Same, mailrec.None, "", nil
 	}

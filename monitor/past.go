@@ -91,12 +91,65 @@ func (p Past) seeing(heard []Heard) Past {
 	return p
 }
 
-// alsoWrong takes in a wrong value, unless there are many already.
-func (p Past) alsoWrong(saying rrset.Hash) Past {
-	if len(p.Wrong) < maxWrong && !slices.Contains(p.Wrong, saying) {
-		p.Wrong = append(slices.Clone(p.Wrong), saying)
+// alsoWrong takes in wrong values, unless there are many already.
+func (p Past) alsoWrong(saying ...rrset.Hash) Past {
+	for _, s := range saying {
+		if len(p.Wrong) < maxWrong && !slices.Contains(p.Wrong, s) {
+			p.Wrong = append(slices.Clone(p.Wrong), s)
+		}
 	}
 	return p
+}
+
+// also takes in wrong values that caches hold until then at the latest, but for some sources.
+func (p Past) also(wrong []rrset.Hash, until time.Time, sources map[string]time.Time) Past {
+	if len(wrong) == 0 {
+		return p
+	}
+	p = p.alsoWrong(wrong...)
+	if until.After(p.Until) {
+		p.Until = until
+	}
+	longer := map[string]time.Time{}
+	maps.Copy(longer, p.Sources)
+	for source, ends := range sources {
+		if ends.After(p.Until) && ends.After(longer[source]) {
+			longer[source] = ends
+		}
+	}
+	p.Sources = longer
+	return p
+}
+
+// outlast has the record remember what caches may go on to hold of the value that holds beside the baseline and is not going to any
+// more: it is withdrawn, another one is announced, or the time is over in which caches should have let go of the former one. While
+// the record is lost there is nothing to do: all that is wrong then is remembered.
+func (s *RecordState) outlast(heard []lastWord, now time.Time) {
+	c := s.Change
+	if c == nil || s.Standing() != judge.Holding {
+		return
+	}
+	var wrong []rrset.Hash
+	until, sources := now, map[string]time.Time{}
+	switch {
+	case c.Settling:
+		wrong, until = s.contradicting(s.Baseline, c.Next), c.Until
+	case c.Made:
+		wrong, until = s.contradicting(s.Baseline, c.Next), now.Add(time.Duration(s.OldTTL)*time.Second)
+	}
+	for _, w := range heard {
+		says := s.contradicting(s.Baseline, w.set)
+		if len(says) == 0 || !c.allows(s.Expectation, w.set, s.Expectation.Compare(s.Baseline, w.set)) {
+			continue
+		}
+		wrong = append(wrong, says...)
+		if lasts := now.Add(time.Duration(w.ttl) * time.Second); !w.authority {
+			sources[w.source] = w.ends
+		} else if lasts.After(until) {
+			until = lasts
+		}
+	}
+	s.Past = s.Past.also(wrong, until, sources)
 }
 
 // ending is when a resolver's answer ends, and whether it had the record.

@@ -62,6 +62,7 @@ func (e *Engine) Rotate(ctx context.Context, rot Rotation) (Record, error) {
 			had.Added = append(slices.Clone(had.Added), added)
 		}
 		changed := *state
+		changed.outlast(e.heard.lastWords(rot.ID), now)
 		batch.Incidents = append(batch.Incidents, changed.dropChange(now, "announced anew")...)
 		changed.Change = &Change{Successor: successor.Key, Announced: now, Until: rot.Until, By: rot.By, Why: rot.Why}
 		batch.States = append(batch.States, changed)

@@ -35,6 +35,12 @@ const (
 // check of single domains has no name. It returns an error if ctx ended or
 // nothing could be committed; then nothing has changed, but by the stages that are over.
 func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) error {
+	_, err := e.sweepThrough(ctx, group, domains, wanted)
+	return err
+}
+
+// sweepThrough is sweepDomains, and says why nothing that the sweep saw counts, or that a part of it saw; empty if all of it does.
+func (e *Engine) sweepThrough(ctx context.Context, group string, domains []*Domain, wanted func(*RecordState) bool) (distrusted string, err error) {
 	stages := stagesOf(domains)
 	w := &whole{beside: besides(stages), engine: e, group: group, wanted: wanted, started: time.Now(), several: len(stages) > 1, turn: make(chan struct{}, askingStages)}
 	w.prepare(domains, stages)
@@ -54,11 +60,12 @@ func (e *Engine) sweepDomains(ctx context.Context, group string, domains []*Doma
 		})
 	}
 	work.Wait()
-	if err := w.conclude(ctx, len(domains)); err != nil {
-		return err
+	distrusted = w.sum.summary.Distrusted
+	if err = w.conclude(ctx, len(domains)); err != nil {
+		return distrusted, err
 	}
 	w.report()
-	return nil
+	return distrusted, nil
 }
 
 // stagesOf parts domains into stages.

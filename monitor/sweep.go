@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -280,6 +281,7 @@ func (sw *sweep) round(ctx context.Context, open []*job, tainted map[resolve.Ope
 			continue
 		}
 		if _, known := sw.begun[j]; !known {
+			j.recallTTL()
 			sw.begun[j] = *j
 		}
 		left = append(left, j)
@@ -442,7 +444,7 @@ func (j *job) remember(before judge.Position) {
 		j.state.Finding.Seen = rrset.Set{}
 		j.state.Deadline, j.state.LastDeadline = time.Time{}, time.Time{}
 		if d.Authority == judge.AuthorityGood && ok {
-			j.state.OldTTL = heard.TTL
+			j.state.OldTTL = j.goodTTL(heard)
 		}
 		j.rememberZone()
 		j.follow(heard, ok)
@@ -454,6 +456,24 @@ func (j *job) remember(before judge.Position) {
 	case d.Verdict == judge.Disagreeing && j.state.Verdict == judge.Disagreeing && d.Bogus > 0:
 		j.state.Seen, j.state.Finding = rrset.Set{}, bogusFinding()
 	}
+}
+
+// goodTTL gives how long caches may hold a good record, by the authority's answer. While two values are good that is the longer one.
+func (j *job) goodTTL(heard Heard) uint32 {
+	if heard.Announced {
+		return max(heard.TTL, j.state.OldTTL)
+	}
+	return heard.TTL
+}
+
+// recallTTL takes the TTL of the good record from what was heard last of it. In the state there is the one from when that was last
+// written, and an answer with another TTL is none that is worth writing.
+func (j *job) recallTTL() {
+	if j.state.Phase != judge.Verified || j.state.Standing() != judge.Holding {
+		return
+	}
+	verified, announced := j.subject.voices.goodTTL()
+	j.state.OldTTL = max(cmp.Or(verified, j.state.OldTTL), announced)
 }
 
 // bogusFinding is what validating resolvers make of a record whose chain of trust is broken.

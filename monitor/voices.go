@@ -160,18 +160,22 @@ func (v *voices) fill(i int, o resolve.Observation) resolve.Observation {
 	return o
 }
 
-// sets gives what sources said last, with what is known of their words before; v may be nil. Failures say nothing.
-func (v *voices) sets() []rrset.Set {
+// goodTTL gives the longest TTL that the zone's servers gave for the record in the last round, and for a value that was announced;
+// 0 if they did not. v may be nil.
+func (v *voices) goodTTL() (verified, announced uint32) {
 	if v == nil {
-		return nil
+		return 0, 0
 	}
-	var out []rrset.Set
-	for _, w := range v.words {
-		if w.said != nil && w.said.outcome.Evidence() {
-			out = append(out, w.said.set)
+	for k := v.heard - 1; k >= 0 && v.panel.members[k].authority; k-- {
+		switch {
+		case v.stand(k) != judge.Good:
+		case v.words[v.voice[k].word-1].said.announced:
+			announced = max(announced, v.voice[k].ttl)
+		default:
+			verified = max(verified, v.voice[k].ttl)
 		}
 	}
-	return out
+	return verified, announced
 }
 
 // observation gives the last word of a source that was heard, as it was observed.

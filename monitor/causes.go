@@ -48,13 +48,19 @@ func (j *job) bad(now time.Time, after time.Duration) bool {
 
 // shareOf says how a record is, as far as others may share its fate.
 func shareOf(s *RecordState, now time.Time, after time.Duration) rootcause.State {
+	if !s.BlindSince.IsZero() && now.Sub(s.BlindSince) >= after {
+		return rootcause.Unreachable // whatever it was before: what is not lost must not seem to be well for its sake
+	}
+	return lossOf(s)
+}
+
+// lossOf is shareOf as long as anything is heard of the record.
+func lossOf(s *RecordState) rootcause.State {
 	switch {
 	case s.Verdict.Lost() && s.Stage != judge.Recovering:
 		return rootcause.Lost
 	case s.Verdict == judge.Disagreeing && s.Finding.Rule == bogusFinding().Rule && s.Seen.Empty():
 		return rootcause.Bogus
-	case !s.BlindSince.IsZero() && now.Sub(s.BlindSince) >= after:
-		return rootcause.Unreachable
 	}
 	return rootcause.Well
 }
@@ -108,8 +114,8 @@ func (sw *sweep) findCauses(now time.Time) {
 		if c == (rootcause.Cause{}) {
 			c = jobs[i].hadCause()
 		}
-		if c == (rootcause.Cause{}) {
-			continue
+		if c == (rootcause.Cause{}) || c.Kind == rootcause.Dead && jobs[i].paused(now) {
+			continue // what nobody answers for has no alert of its own that a pause could keep quiet
 		}
 		if jobs[i].cause = c; sw.found[c] == (rootcause.Explanation{}) {
 			sw.found[c] = rootcause.Explain(c, records)
@@ -119,6 +125,9 @@ func (sw *sweep) findCauses(now time.Time) {
 
 // digestPauses takes together what is wrong with a domain whose pause has just ended, so that it is told as one.
 func (sw *sweep) digestPauses() {
+	if sw.summary.Distrusted != "" {
+		return // it tells nothing
+	}
 	e := sw.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -174,7 +183,7 @@ func (j *job) fate(now time.Time, after, together time.Duration) rootcause.Recor
 		out.Now, out.ServersNow = j.evidence.Zone.Apex, serverNames(j.evidence.Zone)
 	}
 	if out.State == rootcause.Unreachable && !unanswered(j.evidence.Decision) {
-		out.State = rootcause.Well
+		out.State = lossOf(&j.state)
 	}
 	if out.State == rootcause.Lost && j.state.lostWithin(together, now) {
 		out.TargetZone = j.missedTarget()

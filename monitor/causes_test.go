@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -220,5 +221,32 @@ func TestACauseLosesItsRecordsOneByOne(t *testing.T) {
 		if s := h.engine.Snapshot().States.Get(RecordID{"d00000.test", "dkim:s1"}); s.Verdict != judge.Holding {
 			t.Error(s.Verdict)
 		}
+	})
+}
+
+func TestAZoneThatIsSilentInAPauseIsToldAfterIt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		if err := h.engine.Pause(context.Background(), RecordID{Domain: apex}, time.Now().Add(10*time.Hour), "ann", "migration"); err != nil {
+			t.Fatal(err)
+		}
+		h.world.failNames(resolve.ServFail, "shop.test")
+		h.after(6 * time.Hour)
+		h.expectTold(nil, nil)
+		h.after(6 * time.Hour)
+		h.expectTold([]string{"CauseFound shop.test/cause"}, nil)
+	})
+}
+
+func TestAZoneThatDiesAfterARecordWasLostIsToldForTheOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.world.remove(dmarcName, rrset.TXT)
+		h.after(2 * time.Hour)
+		h.world.failNames(resolve.ServFail, "shop.test")
+		h.after(6 * time.Hour)
+		h.expectTold([]string{"RecordMissing shop.test/dmarc", "CauseFound shop.test/cause"}, nil)
 	})
 }

@@ -39,7 +39,7 @@ func (j *job) incidents(now time.Time) []Incident {
 		wanted = false // nobody here asked for it to be published
 	}
 	open := j.state.Incident
-	if pause := j.subject.Domain.paused(j.state.ID.Key, now); pause != nil && wanted && (open == nil || open.Name != name || open.Value != value) {
+	if j.paused(now) && wanted && (open == nil || open.Name != name || open.Value != value) {
 		return nil // what is wrong when the pause ends is told then
 	}
 	var out []Incident

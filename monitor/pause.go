@@ -43,6 +43,9 @@ func (d *Domain) paused(key string, now time.Time) *Pause {
 	return nil
 }
 
+// paused says whether the job's record is in a pause.
+func (j *job) paused(now time.Time) bool { return j.subject.Domain.paused(j.state.ID.Key, now) != nil }
+
 // Pause keeps quiet about a domain, or with a key about one of its records, until then. What is told already
 // stays told, and its end is told too. A pause of the same takes the place of an earlier one. It returns
 // ErrNotFound or a *FieldError.

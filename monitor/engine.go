@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/pace"
 	"maildrift/monitor/preset"
@@ -299,7 +300,7 @@ func (e *Engine) planDomain(d *Domain, batch *Batch, now time.Time) {
 	e.planStates(d, batch, now)
 }
 
-// planStates gives states to records that have none or are expected otherwise. The caller
+// planStates gives states to records that have none or are expected otherwise, and cannot be as before. The caller
 // holds mu.
 func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 	for i := range d.Records {
@@ -308,12 +309,29 @@ func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 			continue
 		}
 		if state := e.states.get(id); state != nil {
+			if next, ok := state.expecting(r); ok {
+				batch.States = append(batch.States, next)
+				continue
+			}
 			for _, i := range state.open() {
 				batch.Incidents = append(batch.Incidents, closeIncident(i, now, "the expectation was changed"))
 			}
 		}
 		batch.States = append(batch.States, r.registered(d.Name, now))
 	}
+}
+
+// expecting gives the state of a record of which something else is expected; false if it starts anew. Where what was verified is what
+// is expected now, it does not: nobody would be told of its loss until it had been waited for, and what is told of it already
+// would seem to be over.
+func (s *RecordState) expecting(r *Record) (RecordState, bool) {
+	if s.Phase != judge.Verified || s.Name != r.Name || s.Expectation.Kind != r.Kind || r.Match == mailrec.Maintained ||
+		r.Check(s.Baseline).Class != mailrec.Same {
+		return RecordState{}, false
+	}
+	next := *s
+	next.Expectation = r.Expectation
+	return next, true
 }
 
 // sameExpectation compares as the store would read them back, where an empty

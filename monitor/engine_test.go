@@ -1014,6 +1014,66 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// configuredShop is shop.test as a configuration has it, with that to be expected of its DMARC record.
+func configuredShop(t *testing.T, x ExpectSpec) *Domain {
+	t.Helper()
+	x.Kind = mailrec.DMARC
+	d, err := Spec{Domain: "shop.test", Expect: []ExpectSpec{x}}.Resolve(testPresets(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Origin = Origin{File: "maildrift.yml", Line: 7}
+	return d
+}
+
+// TestAnotherExpectationThatTheVerifiedRecordMeets leaves it verified, for better or worse.
+func TestAnotherExpectationThatTheVerifiedRecordMeets(t *testing.T) {
+	const missing = "RecordMissing shop.test/dmarc"
+	equal := ExpectSpec{Value: StringList{dmarc}}
+	inBubble(t, func(t *testing.T) { // what is told of it stays told
+		h := newHouse(t, testSettings(), configuredShop(t, ExpectSpec{}))
+		defer h.stop()
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.after(2 * time.Hour)
+		h.world.remove(dmarcName, rrset.TXT)
+		h.after(2 * time.Hour)
+		if err := h.engine.Apply(t.Context(), testSettings(), []*Domain{configuredShop(t, equal)}); err != nil {
+			t.Fatal(err)
+		}
+		h.after(2 * time.Hour)
+		h.expectTold([]string{missing}, nil)
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{missing}, []string{missing})
+	})
+	inBubble(t, func(t *testing.T) { // what is lost then is told, and not waited for two days
+		h := newHouse(t, testSettings(), configuredShop(t, ExpectSpec{}))
+		defer h.stop()
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.after(2 * time.Hour)
+		h.world.set(t, dmarcName, rrset.TXT, "v=DMARC1; p=none")
+		if err := h.engine.Apply(t.Context(), testSettings(), []*Domain{configuredShop(t, ExpectSpec{Match: "contains", Value: StringList{"p=reject"}})}); err != nil {
+			t.Fatal(err)
+		}
+		h.after(2 * time.Hour)
+		h.expectTold([]string{dmarcChanged}, nil)
+	})
+	inBubble(t, func(t *testing.T) { // another value is another record, which is waited for
+		h := newHouse(t, testSettings(), configuredShop(t, equal))
+		defer h.stop()
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.after(2 * time.Hour)
+		h.world.set(t, dmarcName, rrset.TXT, strictDMARC)
+		h.after(2 * time.Hour)
+		if err := h.engine.Apply(t.Context(), testSettings(), []*Domain{configuredShop(t, ExpectSpec{Value: StringList{strictDMARC}})}); err != nil {
+			t.Fatal(err)
+		}
+		h.after(2 * time.Hour)
+		h.expectTold([]string{dmarcChanged}, []string{dmarcChanged})
+		h.holds("dmarc", strictDMARC)
+	})
+}
+
 func TestQuestionsAreAskedOnceASweep(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := newHouse(t, testSettings())

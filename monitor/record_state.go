@@ -16,7 +16,7 @@ import (
 // what the store keeps, and a value: the engine replaces it as a whole.
 type RecordState struct {
 	ID RecordID `json:"id"`
-	// Expectation is what the state was judged against; when the registry's differs,
+	// Expectation is what the state was judged against; when the registry's differs and the baseline does not meet it,
 	// the record starts anew.
 	Expectation mailrec.Expectation `json:"expectation"`
 	Name        rrset.Name          `json:"name"`

@@ -94,14 +94,18 @@ func (e *Engine) endPauses(ctx context.Context) {
 	}
 }
 
-// windowOver says whether something has to be decided about a record's announced change.
+// windowOver says whether something has to be decided about a record's announced change. In a pause nobody is to be told that it
+// was not made. The caller holds mu.
 func (e *Engine) windowOver(id RecordID, now time.Time) bool {
 	s := e.states.get(id)
 	if s == nil || s.Change == nil || now.Before(s.Change.Until) || !s.BlindSince.IsZero() {
 		return false
 	}
 	c := s.Change
-	return !c.Late || c.Made || c.Successor != "" && e.isVerified(RecordID{id.Domain, c.Successor})
+	if d := e.domains[id.Domain]; !c.Late && (d == nil || d.paused(id.Key, now) == nil) {
+		return true
+	}
+	return c.Made || c.Settling || c.Successor != "" && e.isVerified(RecordID{id.Domain, c.Successor})
 }
 
 // endWindows decides on the announced changes whose windows are over. It looks before it decides: what was made

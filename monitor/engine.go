@@ -248,6 +248,8 @@ func (e *Engine) plan(settings Settings, domains, shared map[rrset.Name]*Domain,
 	for name, had := range e.stored {
 		if _, ok := domains[name]; !ok && had.Spec == nil {
 			batch.Gone = append(batch.Gone, name)
+		} else if next, changed := had.unretired(domains[name]); changed {
+			batch.Domains = append(batch.Domains, next)
 		}
 	}
 	for _, group := range sortedKeys(e.self.BlindGroups) {

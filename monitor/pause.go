@@ -121,6 +121,13 @@ func (d *Domain) amend(had StoredDomain) (*Domain, error) {
 	next := *d
 	next.Pauses, next.written = had.Pauses, d
 	next.Records, next.Spec.Expect = slices.Clone(d.Records), slices.Clone(d.Spec.Expect)
+	for _, key := range had.Retired { // of those that were written down: a selector may have come back since
+		next.Records = slices.DeleteFunc(next.Records, func(r Record) bool { return r.Key == key })
+		next.Spec.Expect = slices.DeleteFunc(next.Spec.Expect, func(x ExpectSpec) bool {
+			r, err := x.record(d.Name)
+			return err == nil && r.Key == key
+		})
+	}
 	for _, x := range had.Added {
 		r, err := x.record(d.Name)
 		if err != nil {
@@ -132,13 +139,6 @@ func (d *Domain) amend(had StoredDomain) (*Domain, error) {
 		next.Records = append(next.Records, r)
 		x.Key = r.Key
 		next.Spec.Expect = append(next.Spec.Expect, x)
-	}
-	for _, key := range had.Retired {
-		next.Records = slices.DeleteFunc(next.Records, func(r Record) bool { return r.Key == key })
-		next.Spec.Expect = slices.DeleteFunc(next.Spec.Expect, func(x ExpectSpec) bool {
-			r, err := x.record(d.Name)
-			return err == nil && r.Key == key
-		})
 	}
 	slices.SortFunc(next.Records, func(a, b Record) int { return strings.Compare(a.Key, b.Key) })
 	return &next, nil

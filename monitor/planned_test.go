@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/rrset"
 )
 
@@ -365,5 +366,98 @@ func TestWhatGoesWrongLongAfterAPauseIsNotTheDoingOfThePause(t *testing.T) {
 		if _, causes := h.toldByName(); slices.Contains(causes, "pause/shop.test") {
 			t.Errorf("causes %q", causes)
 		}
+	})
+}
+
+func TestSelectorsMayTakeTurns(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := rotatingShop(t)
+		defer func() { h.stop() }()
+		h.world.set(t, "s2._domainkey.shop.test", rrset.TXT, newKey)
+		h.after(8 * time.Hour)
+		rotate := func(from, to, value string) {
+			t.Helper()
+			if _, err := h.engine.Rotate(context.Background(), Rotation{
+				ID: RecordID{apex, "dkim:" + from}, Selector: to, Value: value, Until: time.Now().Add(6 * time.Hour), By: "ann", Why: "again",
+			}); err != nil {
+				t.Fatal(err)
+			}
+			h.world.set(t, rrset.Name(to+"._domainkey.shop.test"), rrset.TXT, value)
+			h.after(8 * time.Hour)
+			if got := h.engine.Snapshot().Domains[0].keys(); !slices.Equal(got, []string{"dkim:" + to}) {
+				t.Errorf("after the rotation to %s watched are %q", to, got)
+			}
+		}
+		rotate("s2", "s1", newKey)
+		h.holds("dkim:s1", newKey)
+		rotate("s1", "s2", oldKey)
+		h.holds("dkim:s2", oldKey)
+		h.stop()
+		h.start(testSettings())
+		h.after(time.Hour)
+		h.holds("dkim:s2", oldKey)
+		h.expectTold(nil, nil)
+	})
+}
+
+func TestAWindowThatEndsInAPauseIsToldAfterIt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := verifiedShop(t)
+		defer h.stop()
+		h.announceNewSPF()
+		if err := h.engine.Pause(context.Background(), RecordID{Domain: apex}, time.Now().Add(10*time.Hour), "ann", "migration"); err != nil {
+			t.Fatal(err)
+		}
+		h.after(9 * time.Hour)
+		h.expectTold(nil, nil)
+		h.after(2 * time.Hour)
+		h.expectTold([]string{"ChangeNotMade shop.test/spf"}, nil)
+	})
+}
+
+func TestARetiredRecordThatIsWrittenDownAnewIsWatched(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		with := configuredShop(t, ExpectSpec{})
+		without, err := Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}}}.Resolve(testPresets(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		without.Origin = with.Origin
+		h := newHouse(t, testSettings(), with)
+		defer func() { h.stop() }()
+		h.world.set(t, apex, rrset.TXT, "v=spf1 -all")
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.after(2 * time.Hour)
+		if err := h.engine.Announce(t.Context(), Announcement{ID: dmarcID, Gone: true, Until: time.Now().Add(time.Hour), By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		h.world.remove(dmarcName, rrset.TXT)
+		h.after(3 * time.Hour)
+		watched := func(want ...string) {
+			t.Helper()
+			h.after(2 * time.Hour)
+			if got := h.engine.Snapshot().Domains[0].keys(); !slices.Equal(got, want) {
+				t.Errorf("watched are %q, want %q", got, want)
+			}
+		}
+		for range 2 { // it is still written down, and stays retired
+			if err := h.engine.Apply(t.Context(), testSettings(), []*Domain{with}); err != nil {
+				t.Fatal(err)
+			}
+			watched()
+		}
+		if err := h.engine.Apply(t.Context(), testSettings(), []*Domain{without}); err != nil {
+			t.Fatal(err)
+		}
+		watched("spf")
+		h.stop()
+		h.start(testSettings(), without)
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		if err := h.engine.Apply(t.Context(), testSettings(), []*Domain{with}); err != nil {
+			t.Fatal(err)
+		}
+		watched("dmarc")
+		h.holds("dmarc", dmarc)
+		h.expectTold(nil, nil)
 	})
 }

@@ -103,6 +103,18 @@ func (d *Domain) at(name rrset.Name) (Record, bool) {
 	return d.Records[i], true
 }
 
+// unretired forgets the retirement of records that are not written down any more, and says whether there were any: where one is written
+// down again, it is another one. The domain may be nil.
+func (had StoredDomain) unretired(d *Domain) (StoredDomain, bool) {
+	if d == nil || d.written == nil {
+		return had, false
+	}
+	kept := slices.DeleteFunc(slices.Clone(had.Retired), func(key string) bool { return d.written.record(key) == nil })
+	changed := len(kept) < len(had.Retired)
+	had.Retired = kept
+	return had, changed
+}
+
 // retire stops watching a record that has gone as announced. The caller holds mu.
 func (e *Engine) retire(id RecordID, had *StoredDomain, batch *Batch, now time.Time) {
 	c := e.states.get(id).Change

@@ -104,6 +104,33 @@ func TestF34OldAnswersOfSecondCachesDoNotEndALoss(t *testing.T) {
 	})
 }
 
+// TestF34CachesAreReckonedByTheLongestTTLOfResolvers where the zone's servers are not asked, or do not know since an alias leads
+// away: what one cache has left says little about the others.
+func TestF34CachesAreReckonedByTheLongestTTLOfResolvers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := testSettings()
+		settings.AskAuthority, settings.Recheck = false, 5*time.Minute
+		h := newHouse(t, settings)
+		defer h.stop()
+		h.world.ttl = 3600
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.world.hold(dmarcName, rrset.TXT, "r1", "r2", "r3")
+		h.world.heldTTL = 20 // is left
+		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: 3}}})
+		h.world.flush()
+		h.after(time.Hour)
+		h.world.remove(dmarcName, rrset.TXT)
+		h.after(time.Hour)
+		told := []string{"RecordMissing shop.test/dmarc"}
+		h.expectTold(told, nil)
+		opened := h.state("dmarc").Since
+		h.world.setTTL(600)
+		h.world.set(t, dmarcName, rrset.TXT, dmarc) // all at once the other caches of every operator answer
+		h.after(time.Until(opened.Add(45 * time.Minute)))
+		h.expectTold(told, nil)
+	})
+}
+
 func TestF34FreshAnswersEndALoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := alone(t)

@@ -434,7 +434,7 @@ func (j *job) remember(before judge.Position) {
 		j.state.Baseline = heard.Finding.Seen
 		j.state.Seen, j.state.Finding = rrset.Set{}, heard.Finding
 		j.state.Finding.Seen = rrset.Set{}
-		j.state.OldTTL = heard.TTL
+		j.state.OldTTL = j.goodTTL(heard)
 		j.rememberZone()
 	case j.state.Phase != judge.Verified:
 		j.rememberWaiting()
@@ -458,12 +458,19 @@ func (j *job) remember(before judge.Position) {
 	}
 }
 
-// goodTTL gives how long caches may hold a good record, by the authority's answer. While two values are good that is the longer one.
+// goodTTL gives how long caches may hold a good record, by the decisive answer. While two values are good that is the longer one, and
+// where it is a cache's, as long as any cache has it.
 func (j *job) goodTTL(heard Heard) uint32 {
+	ttl := heard.TTL
 	if heard.Announced {
-		return max(heard.TTL, j.state.OldTTL)
+		ttl = max(ttl, j.state.OldTTL)
 	}
-	return heard.TTL
+	for _, h := range j.evidence.Heard {
+		if heard.Source.Role == resolve.Recursive && h.Stand == judge.Good {
+			ttl = max(ttl, h.TTL)
+		}
+	}
+	return ttl
 }
 
 // recallTTL takes the TTL of the good record from what was heard last of it. In the state there is the one from when that was last

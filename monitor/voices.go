@@ -160,19 +160,21 @@ func (v *voices) fill(i int, o resolve.Observation) resolve.Observation {
 	return o
 }
 
-// goodTTL gives the longest TTL that the zone's servers gave for the record in the last round, and for a value that was announced;
-// 0 if they did not. v may be nil.
+// goodTTL gives the longest TTL of the record in the last round, and of a value that was announced, by the zone's servers or, if none
+// of these has it, by resolvers: the cache that was filled last knows best. Both are 0 if nobody has it; v may be nil.
 func (v *voices) goodTTL() (verified, announced uint32) {
-	if v == nil {
-		return 0, 0
-	}
-	for k := v.heard - 1; k >= 0 && v.panel.members[k].authority; k-- {
-		switch {
-		case v.stand(k) != judge.Good:
-		case v.words[v.voice[k].word-1].said.announced:
-			announced = max(announced, v.voice[k].ttl)
-		default:
-			verified = max(verified, v.voice[k].ttl)
+	for _, authority := range []bool{true, false} {
+		for k, m := range v.asked() {
+			switch {
+			case m.authority != authority || v.stand(k) != judge.Good:
+			case v.words[v.voice[k].word-1].said.announced:
+				announced = max(announced, v.voice[k].ttl)
+			default:
+				verified = max(verified, v.voice[k].ttl)
+			}
+		}
+		if verified+announced > 0 {
+			break
 		}
 	}
 	return verified, announced

@@ -59,12 +59,21 @@ func (s *RecordState) pastOnceAccepted(heard []lastWord, now time.Time) Past {
 	if until := now.Add(time.Duration(s.Past.WrongTTL) * time.Second); len(between) > 0 && until.After(next.Until) {
 		next.Until = until
 	}
-	next = next.alsoWrong(s.contradicting(s.Seen, s.Baseline)...)
+	others := []rrset.Set{s.Baseline}
 	if c := s.Change; c != nil && !c.Next.Empty() {
-		next = next.alsoWrong(s.contradicting(s.Seen, c.Next)...)
+		others = append(others, c.Next)
 	}
 	for _, w := range heard {
-		next = next.alsoWrong(s.contradicting(s.Seen, w.set)...)
+		others = append(others, w.set)
+	}
+	accepted := s.Expectation.Compare(s.Seen, s.Seen).Meaning
+	for _, set := range others {
+		// What is expected is no contradiction as long as it is expected; often that is put right next.
+		if f := s.Expectation.Compare(s.Seen, set); f.Class == mailrec.Absent {
+			next = next.alsoWrong(rrset.Hash{})
+		} else if f.Meaning != accepted {
+			next = next.alsoWrong(f.Meaning)
+		}
 	}
 	if next = next.alsoWrong(between...); len(next.Wrong) == 0 {
 		return Past{}

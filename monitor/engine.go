@@ -311,7 +311,7 @@ func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 			continue
 		}
 		if state := e.states.get(id); state != nil {
-			if next, ok := state.expecting(r); ok {
+			if next, ok := state.expecting(r, e.heard.lastWords(id), now); ok {
 				batch.States = append(batch.States, next)
 				continue
 			}
@@ -325,14 +325,18 @@ func (e *Engine) planStates(d *Domain, batch *Batch, now time.Time) {
 
 // expecting gives the state of a record of which something else is expected; false if it starts anew. Where what was verified is what
 // is expected now, it does not: nobody would be told of its loss until it had been waited for, and what is told of it already
-// would seem to be over.
-func (s *RecordState) expecting(r *Record) (RecordState, bool) {
+// would seem to be over. Caches may hold what was as good by the former expectation.
+func (s *RecordState) expecting(r *Record, heard []lastWord, now time.Time) (RecordState, bool) {
 	if s.Phase != judge.Verified || s.Name != r.Name || s.Expectation.Kind != r.Kind || r.Match == mailrec.Maintained ||
 		r.Check(s.Baseline).Class != mailrec.Same {
 		return RecordState{}, false
 	}
 	next := *s
 	next.Expectation = r.Expectation
+	if s.Standing() == judge.Holding {
+		good := slices.DeleteFunc(heard, func(w lastWord) bool { return s.Expectation.Compare(s.Baseline, w.set).Class != mailrec.Same })
+		next.Past = next.pastWith(good, nil, now.Add(time.Duration(s.OldTTL)*time.Second), now)
+	}
 	return next, true
 }
 

@@ -130,16 +130,26 @@ func (s *RecordState) outlast(heard []lastWord, now time.Time) {
 		return
 	}
 	var wrong []rrset.Hash
-	until, sources := now, map[string]time.Time{}
+	until := now
 	switch {
 	case c.Settling:
 		wrong, until = s.contradicting(s.Baseline, c.Next), c.Until
 	case c.Made:
 		wrong, until = s.contradicting(s.Baseline, c.Next), now.Add(time.Duration(s.OldTTL)*time.Second)
 	}
+	good := slices.DeleteFunc(heard, func(w lastWord) bool {
+		return !c.allows(s.Expectation, w.set, s.Expectation.Compare(s.Baseline, w.set))
+	})
+	s.Past = s.pastWith(good, wrong, until, now)
+}
+
+// pastWith gives the past of a good record with what was heard that was good until now and is not any more, and with other wrong
+// values, which caches may hold until then.
+func (s *RecordState) pastWith(heard []lastWord, wrong []rrset.Hash, until, now time.Time) Past {
+	sources := map[string]time.Time{}
 	for _, w := range heard {
 		says := s.contradicting(s.Baseline, w.set)
-		if len(says) == 0 || !c.allows(s.Expectation, w.set, s.Expectation.Compare(s.Baseline, w.set)) {
+		if len(says) == 0 {
 			continue
 		}
 		wrong = append(wrong, says...)
@@ -149,7 +159,7 @@ func (s *RecordState) outlast(heard []lastWord, now time.Time) {
 			until = lasts
 		}
 	}
-	s.Past = s.Past.also(wrong, until, sources)
+	return s.Past.also(wrong, until, sources)
 }
 
 // ending is when a resolver's answer ends, and whether it had the record.

@@ -134,12 +134,9 @@ func (sw *sweep) digestPauses() {
 	begin := map[rrset.Name][]*job{}
 	for _, j := range sw.jobs {
 		_, _, wrong := AlertFor(j.state.State)
-		if e.resumed[j.state.ID.Domain] && wrong && j.state.Incident == nil && j.cause == (rootcause.Cause{}) {
+		if slices.Contains(sw.resumed, j.state.ID.Domain) && wrong && j.state.Incident == nil && j.cause == (rootcause.Cause{}) {
 			begin[j.state.ID.Domain] = append(begin[j.state.ID.Domain], j)
 		}
-	}
-	for _, j := range sw.jobs {
-		delete(e.resumed, j.state.ID.Domain)
 	}
 	for _, name := range sw.resumed {
 		delete(e.resumed, name) // its records may all be well

@@ -3,13 +3,16 @@ package monitor
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
+	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
 
@@ -459,5 +462,40 @@ func TestARetiredRecordThatIsWrittenDownAnewIsWatched(t *testing.T) {
 		watched("dmarc")
 		h.holds("dmarc", dmarc)
 		h.expectTold(nil, nil)
+	})
+}
+
+func TestAPauseThatEndsWhileTheDomainIsLookedAtIsToldAsOne(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := &house{t: t, world: newWorld(), journal: newMemJournal(), pager: newPager()}
+		h.world.set(t, "canary.test", rrset.TXT, "alive")
+		h.asker = &caching{world: h.world, rng: rand.New(rand.NewPCG(1, 2)), caches: map[string]map[resolve.Question]cacheEntry{}}
+		h.start(testSettings())
+		defer func() { h.stop() }()
+		h.world.set(t, apex, rrset.TXT, "v=spf1 ip4:192.0.2.1 ~all")
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: mailrec.SPF}, {Kind: mailrec.DMARC}}})
+		h.after(2 * time.Hour)
+		if err := h.engine.Pause(t.Context(), RecordID{Domain: apex}, time.Now().Add(5*time.Hour), "ann", "migration"); err != nil {
+			t.Fatal(err)
+		}
+		h.world.remove(dmarcName, rrset.TXT)
+		h.world.set(t, apex, rrset.TXT, "v=spf1 -all")
+		h.after(2*time.Hour + 10*time.Minute)
+		var look sync.WaitGroup
+		look.Go(func() {
+			if err := h.engine.CheckNow(t.Context(), apex); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(time.Second)
+		if err := h.engine.Resume(t.Context(), RecordID{Domain: apex}, "ann", ""); err != nil {
+			t.Fatal(err)
+		}
+		look.Wait()
+		h.after(10 * time.Minute)
+		if _, causes := h.toldByName(); !slices.Equal(causes, []string{"pause/shop.test"}) {
+			t.Errorf("causes %q", causes)
+		}
 	})
 }

@@ -164,6 +164,7 @@ func (a *asking) heard(q *Query, o *Observation) {
 	case o.Same:
 		l.answeredTo(q.Question, o.At)
 	case o.Outcome.life() == mute:
+		l.barren.Add(1)
 		l.breaker.unanswered()
 	case o.Outcome == Refused && a.source.Role == Recursive:
 		l.breaker.refuses(time.Now())

@@ -36,7 +36,9 @@ type lane struct {
 	// breaker is what is known of whether the source answers at all, known a question that it has answered lately; nil if there is none.
 	breaker breaker
 	known   atomic.Pointer[known]
-	log     *slog.Logger
+	// barren counts the questions without an answer since the last that had one.
+	barren atomic.Int32
+	log    *slog.Logger
 	// gone says that the lane was forgotten.
 	gone atomic.Bool
 	// plain is until when EDNS is left out, used when the lane was asked for last, as Unix nanoseconds.

@@ -23,6 +23,8 @@ type parrot struct {
 	addr netip.AddrPort
 	// drop says which messages get lost, on their way to it or back.
 	drop func() bool
+	// ignores says what it does not answer to; nil is nothing.
+	ignores atomic.Pointer[func(message []byte) bool]
 	// text is what the record says.
 	text atomic.Pointer[string]
 	// asked counts the questions that arrived, ports the ports that they came from.
@@ -62,7 +64,7 @@ func (p *parrot) serve(conn *net.UDPConn) {
 		p.mu.Lock()
 		p.ports[from.Port()] = true
 		p.mu.Unlock()
-		if n < headerSize || p.drop != nil && p.drop() {
+		if ignores := p.ignores.Load(); n < headerSize || p.drop != nil && p.drop() || ignores != nil && (*ignores)(buf[:n]) {
 			continue
 		}
 		reply := p.reply(buf[:n:cap(buf)])
@@ -346,6 +348,47 @@ func TestManyServersAreAskedSideBySide(t *testing.T) {
 }
 
 // TestAnAddressThatDiesIsNotAskedFirst: the next batch begins at the other one.
+// TestAResolverThatAnswersNothingButTheRootIsNotWaitedForByAll: it is cut off and lives from what it has had for long.
+func TestAResolverThatAnswersNothingButTheRootIsNotWaitedForByAll(t *testing.T) {
+	p := newParrot(t, nil)
+	c := NewClient(Options{Timeout: 50 * time.Millisecond, Rate: 1e6})
+	defer c.Close()
+	notRoot := func(m []byte) bool { return m[headerSize] != 0 }
+	p.ignores.Store(&notRoot)
+	withheld := 0
+	for _, o := range askAll(t, c, many(p.source(), 1000)) {
+		if o.Outcome != Timeout {
+			t.Fatalf("%+v", o)
+		}
+		if o.Withheld {
+			withheld++
+		}
+	}
+	if withheld < 900 || len(c.Silent()) > 0 {
+		t.Errorf("%d of 1000 questions were withheld; silent are %v", withheld, c.Silent())
+	}
+	p.ignores.Store(nil)
+	for _, o := range askAll(t, c, many(p.source(), 1000)) {
+		if o.Outcome != Answered {
+			t.Fatalf("it is back, and %s is %s (%s)", o.Question, o.Outcome, o.Detail)
+		}
+	}
+}
+
+// TestDeadZonesDoNotSilenceAResolverForTheOthers, even if nothing but theirs is asked for a while.
+func TestDeadZonesDoNotSilenceAResolverForTheOthers(t *testing.T) {
+	p := newParrot(t, nil)
+	c := NewClient(Options{Timeout: 50 * time.Millisecond, Rate: 1e6})
+	defer c.Close()
+	dead := func(m []byte) bool { return bytes.Contains(m, []byte("d0000")) } // the first hundred
+	p.ignores.Store(&dead)
+	for i, o := range askAll(t, c, many(p.source(), 1000)) {
+		if want := map[bool]Outcome{true: Timeout, false: Answered}[i < 100]; o.Outcome != want || o.Withheld {
+			t.Fatalf("%s is %s (%s)", o.Question, o.Outcome, o.Detail)
+		}
+	}
+}
+
 func TestAnAddressThatDiesIsNotAskedFirst(t *testing.T) {
 	alive := newParrot(t, nil)
 	dead := newParrot(t, func() bool { return true })

@@ -1,9 +1,16 @@
 package resolve
 
 import (
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
+)
+
+const (
+	// barrenAfter is how many questions in a row a resolver may leave unanswered, although it lives, before it is found out whether it
+	// answers anything that it is asked; barrenSamples is with how many that is.
+	barrenAfter, barrenSamples = 2 * downAfter, 8
 )
 
 // probe is one time that it is found out whether a source lives. It may be used concurrently.
@@ -22,7 +29,7 @@ func (p *probe) over() (life, bool) {
 	return life(max(0, n-1)), n > 0
 }
 
-// tryWith finds out whether a zone's server that is left alone answers other questions than those that it was silent about. It does not
+// tryWith finds out whether a source answers other questions than those that it was silent about. It does not
 // wait for that. The breaker is told of answers only: what others found out stands.
 func (c *Client) tryWith(l *lane, samples []Question) *probe {
 	p := &probe{questions: samples}
@@ -48,7 +55,10 @@ func (c *Client) tryWith(l *lane, samples []Question) *probe {
 func (a *asking) permit(now time.Time) permit {
 	l := a.lane
 	if l.source.Role == Recursive {
-		return a.client.permit(l, now, a.own)
+		if p := a.client.permit(l, now, a.own); p != granted {
+			return p
+		}
+		return a.fruitful()
 	}
 	if a.probe != nil {
 		switch found, over := a.probe.over(); {
@@ -68,6 +78,39 @@ func (a *asking) permit(now time.Time) permit {
 		return p
 	}
 	return awaiting
+}
+
+// fruitful is permit for a resolver that lives. One that is cut off may answer what it has had for long, such as the root's servers, and
+// nothing else: each question would be waited for as long as any can be, and the sweep with them. So once nothing was answered for a
+// while it is tried with some of the batch's questions, drawn by lot, and if it answers none of them the rest is withheld. Where
+// it is zones that are dead, there are others beside them; any answer ends it. The caller holds mu.
+func (a *asking) fruitful() permit {
+	l := a.lane
+	if l.barren.Load() < barrenAfter {
+		return granted
+	}
+	if a.probe == nil {
+		a.probe = a.client.tryWith(l, drawn(a.own))
+		return awaiting
+	}
+	switch found, over := a.probe.over(); {
+	case !over:
+		return awaiting
+	case found == mute:
+		return denied
+	}
+	a.probe = nil
+	l.barren.Store(0)
+	return granted
+}
+
+// drawn gives some of the questions of a batch.
+func drawn(batch []Query) []Question {
+	var out []Question
+	for _, i := range rand.Perm(len(batch))[:min(barrenSamples, len(batch))] {
+		out = append(out, batch[i].Question)
+	}
+	return out
 }
 
 // allowed is permit for who does not hold mu.

@@ -261,6 +261,9 @@ func (l *lane) samples(batch []Query) []Question {
 
 // answeredTo takes in that the source has answered a question then.
 func (l *lane) answeredTo(q Question, at time.Time) {
+	if l.barren.Load() > 0 {
+		l.barren.Store(0)
+	}
 	if had := l.known.Load(); had == nil || at.Sub(had.at) > knownFor {
 		l.known.Store(&known{q, at})
 	}

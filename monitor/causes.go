@@ -142,10 +142,11 @@ func (sw *sweep) digestPauses() {
 		delete(e.resumed, name) // its records may all be well
 	}
 	for domain, jobs := range begin {
-		if len(jobs) < 2 {
-			continue
-		}
 		c := rootcause.Cause{Kind: rootcause.Paused, Name: domain}
+		told := slices.ContainsFunc(e.self.Causes, func(i Incident) bool { return i.Facts.Root.Cause == c })
+		if len(jobs) < 2 || told {
+			continue // an alert that was told after an earlier pause would hold them back, and tells nobody again
+		}
 		sw.found[c] = rootcause.Explain(c, nil)
 		for _, j := range jobs {
 			j.cause = c

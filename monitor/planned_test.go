@@ -499,3 +499,34 @@ func TestAPauseThatEndsWhileTheDomainIsLookedAtIsToldAsOne(t *testing.T) {
 		}
 	})
 }
+
+func TestASecondPauseDoesNotHideWhatItKeptQuietBehindTheFirst(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer h.stop()
+		hosts := []string{"a", "b", "c", "d", "e"}
+		spec := Spec{Domain: "shop.test"}
+		for _, host := range hosts {
+			h.world.set(t, rrset.Name(host+".shop.test"), rrset.TXT, "x=1")
+			spec.Expect = append(spec.Expect, ExpectSpec{Kind: mailrec.TXT, Host: host})
+		}
+		h.add(spec)
+		lose := func(hosts ...string) {
+			if err := h.engine.Pause(t.Context(), RecordID{Domain: apex}, time.Now().Add(5*time.Hour), "ann", "migration"); err != nil {
+				t.Fatal(err)
+			}
+			for _, host := range hosts {
+				h.world.remove(rrset.Name(host+".shop.test"), rrset.TXT)
+			}
+			h.after(6 * time.Hour)
+		}
+		lose("a", "b")
+		if c := h.pager.lastTold("RecordMissing shop.test/txt:a").Facts.Cause; c != "pause/shop.test" {
+			t.Fatalf("the cause of the first is %q", c)
+		}
+		lose("c", "d")
+		if c := h.pager.lastTold("RecordMissing shop.test/txt:c").Facts.Cause; c != "" {
+			t.Errorf("what nobody was told of is held back by the alert about %s, which was told before", c)
+		}
+	})
+}

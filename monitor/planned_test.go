@@ -530,3 +530,33 @@ func TestASecondPauseDoesNotHideWhatItKeptQuietBehindTheFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestSendersDoNotBringBackWhatWasRetired(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := rotatingShop(t)
+		defer func() { h.stop() }()
+		senders := func(list ...string) {
+			t.Helper()
+			if err := h.engine.SetSenders(t.Context(), apex, list, "ann"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		senders("a@shop.test")
+		h.world.set(t, "s2._domainkey.shop.test", rrset.TXT, newKey)
+		h.after(8 * time.Hour)
+		senders("b@shop.test")
+		if _, err := h.engine.Rotate(t.Context(), Rotation{ID: RecordID{apex, "dkim:s2"}, Selector: "s3", Value: oldKey, Until: time.Now().Add(6 * time.Hour), By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		h.world.set(t, "s3._domainkey.shop.test", rrset.TXT, oldKey)
+		h.after(8 * time.Hour)
+		for range 2 {
+			d := h.engine.Snapshot().Domains[0]
+			if got := d.keys(); !slices.Equal(got, []string{"dkim:s3"}) || !slices.Equal(d.Spec.Senders, []string{"b@shop.test"}) {
+				t.Errorf("watched are %q, senders %q", got, d.Spec.Senders)
+			}
+			h.stop()
+			h.start(testSettings())
+		}
+	})
+}

@@ -61,8 +61,12 @@ func (e *Engine) SetSenders(ctx context.Context, name rrset.Name, senders []stri
 		}
 		next = *d
 		next.Spec.Senders = slices.Clone(senders)
+		spec := next.Spec
+		if d.written != nil { // what came at run time is kept by itself, and goes by itself
+			spec.Expect = d.written.Spec.Expect
+		}
 		had := e.stored[name]
-		had.Spec = &next.Spec
+		had.Spec = &spec
 		batch.Domains = append(batch.Domains, had)
 		batch.note(now, by, "senders", RecordID{Domain: name}, "", strings.Join(senders, ", "))
 		return nil

@@ -459,16 +459,20 @@ func (j *job) remember(before judge.Position) {
 }
 
 // goodTTL gives how long caches may hold a good record, by the decisive answer. While two values are good that is the longer one, and
-// where it is a cache's, as long as any cache has it.
+// where it is a cache's, what others have left.
 func (j *job) goodTTL(heard Heard) uint32 {
 	ttl := heard.TTL
-	if heard.Announced {
-		ttl = max(ttl, j.state.OldTTL)
-	}
-	for _, h := range j.evidence.Heard {
-		if heard.Source.Role == resolve.Recursive && h.Stand == judge.Good {
-			ttl = max(ttl, h.TTL)
+	if heard.Source.Role == resolve.Recursive {
+		var left []uint32
+		for _, h := range j.evidence.Heard {
+			if h.Stand == judge.Good {
+				left = append(left, h.TTL)
+			}
 		}
+		ttl = longestLeft(left)
+	}
+	if heard.Announced {
+		return max(ttl, j.state.OldTTL)
 	}
 	return ttl
 }

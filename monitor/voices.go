@@ -161,23 +161,43 @@ func (v *voices) fill(i int, o resolve.Observation) resolve.Observation {
 }
 
 // goodTTL gives the longest TTL of the record in the last round, and of a value that was announced, by the zone's servers or, if none
-// of these has it, by resolvers: the cache that was filled last knows best. Both are 0 if nobody has it; v may be nil.
+// of these has it, by resolvers. Both are 0 if nobody has it; v may be nil.
 func (v *voices) goodTTL() (verified, announced uint32) {
-	for _, authority := range []bool{true, false} {
-		for k, m := range v.asked() {
-			switch {
-			case m.authority != authority || v.stand(k) != judge.Good:
-			case v.words[v.voice[k].word-1].said.announced:
-				announced = max(announced, v.voice[k].ttl)
-			default:
-				verified = max(verified, v.voice[k].ttl)
-			}
+	var servers, caches [2][]uint32
+	for k, m := range v.asked() {
+		if v.stand(k) != judge.Good {
+			continue
 		}
-		if verified+announced > 0 {
-			break
+		value := 0
+		if v.words[v.voice[k].word-1].said.announced {
+			value = 1
+		}
+		if m.authority {
+			servers[value] = append(servers[value], v.voice[k].ttl)
+		} else {
+			caches[value] = append(caches[value], v.voice[k].ttl)
 		}
 	}
-	return verified, announced
+	if len(servers[0])+len(servers[1]) > 0 {
+		return longest(servers[0]), longest(servers[1])
+	}
+	return longestLeft(caches[0]), longestLeft(caches[1])
+}
+
+func longest(ttls []uint32) uint32 {
+	if len(ttls) == 0 {
+		return 0
+	}
+	return slices.Max(ttls)
+}
+
+// longestLeft gives the longest TTL that two caches have left: those that were filled last know best, and one alone may make it up.
+func longestLeft(ttls []uint32) uint32 {
+	if len(ttls) < 2 {
+		return longest(ttls)
+	}
+	slices.Sort(ttls)
+	return ttls[len(ttls)-2]
 }
 
 // observation gives the last word of a source that was heard, as it was observed.

@@ -112,18 +112,25 @@ func (e *Engine) windowOver(id RecordID, now time.Time) bool {
 // in the last minute was made.
 func (e *Engine) endWindows(ctx context.Context) {
 	e.mu.Lock()
-	found := map[rrset.Name]bool{}
+	due := map[string][]rrset.Name{} // by schedule group: the resolvers of one may be dead, and others need not wait for that
 	for s := range e.states.eventful() {
-		if e.windowOver(s.ID, time.Now()) {
-			found[s.ID.Domain] = true
+		if d := e.domains[s.ID.Domain]; d != nil && e.windowOver(s.ID, time.Now()) {
+			due[d.Schedule()] = append(due[d.Schedule()], d.Name)
 		}
 	}
 	e.mu.Unlock()
-	due := sortedKeys(found)
-	if err := e.lookAtAll(ctx, due); err != nil {
-		return // it is tried again; nothing is decided on old knowledge
+	for _, group := range sortedKeys(due) {
+		names := slices.Compact(slices.Sorted(slices.Values(due[group])))
+		if err := e.lookAtAll(ctx, names); err != nil {
+			continue // it is tried again; nothing is decided on old knowledge
+		}
+		e.decideWindows(ctx, names)
 	}
-	for _, name := range due {
+}
+
+// decideWindows decides on the windows of some domains that are over.
+func (e *Engine) decideWindows(ctx context.Context, names []rrset.Name) {
+	for _, name := range names {
 		err := e.amend(ctx, name, func(d *Domain, had *StoredDomain, batch *Batch, now time.Time) error {
 			for _, r := range d.Records {
 				e.decideWindow(d, r, had, batch, now)

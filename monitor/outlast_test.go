@@ -2,8 +2,12 @@ package monitor
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/robfig/cron/v3"
 
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
@@ -192,5 +196,35 @@ func TestCachesAreReckonedByTheTTLThatWasHeardLast(t *testing.T) {
 		h.world.heldTTL = 60000
 		h.after(4 * time.Hour)
 		h.expectTold([]string{dmarcChanged}, []string{dmarcChanged})
+	})
+}
+
+func TestAGroupThatSeesNothingDoesNotKeepTheWindowsOfOthersOpen(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		settings := testSettings()
+		dead := []*resolve.Source{{ID: "dead1", Operator: "dead1"}, {ID: "dead2", Operator: "dead2"}}
+		for i := range 6 {
+			id := fmt.Sprintf("dead%d", i+3)
+			dead = append(dead, &resolve.Source{ID: id, Operator: resolve.Operator(id)})
+		}
+		settings.Groups["other"] = Group{Name: "other", Schedule: cron.Every(time.Hour), Resolvers: dead}
+		h := newHouse(t, settings)
+		defer h.stop()
+		other := RecordID{"other.test", "dmarc"}
+		h.world.set(t, dmarcName, rrset.TXT, dmarc)
+		h.world.set(t, "_dmarc.other.test", rrset.TXT, dmarc)
+		h.add(shopSpec(), Spec{Domain: "other.test", Schedule: "other", Expect: []ExpectSpec{{Kind: 3}}})
+		h.announce(strictDMARC, 6*time.Hour)
+		if err := h.engine.Announce(t.Context(), Announcement{ID: other, Value: []string{strictDMARC}, Until: time.Now().Add(6 * time.Hour), By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		h.after(5*time.Hour + 50*time.Minute)
+		for _, r := range dead {
+			h.world.breakAll(resolve.Timeout, r.ID)
+		}
+		h.after(30 * time.Minute)
+		if fired, _ := h.pager.told(); !slices.Contains(fired, "ChangeNotMade shop.test/dmarc") || slices.Contains(fired, "ChangeNotMade other.test/dmarc") {
+			t.Errorf("fired %q", fired)
+		}
 	})
 }

@@ -47,7 +47,7 @@ func (c accepting) play(t *testing.T, restart bool) {
 	h.world.set(t, c.owner, c.typ(), c.was...)
 	h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{c.expect}})
 	h.world.hold(c.owner, c.typ(), "r1", "r2", "r3", "r4", "r5")
-	h.world.heldTTL = 3500
+	h.world.holdFor(3500)
 	if c.between != nil {
 		h.world.set(t, c.owner, c.typ(), c.between...)
 		h.checkAfter(0)
@@ -67,13 +67,13 @@ func (c accepting) play(t *testing.T, restart bool) {
 	if err := h.engine.Accept(context.Background(), id, "ann", ""); err != nil {
 		t.Fatal(err)
 	}
-	h.world.heldTTL = 3000
+	h.world.holdFor(3000)
 	h.checkAfter(0)
 	if restart {
 		h.stop()
 		h.start(testSettings())
 	}
-	h.world.heldTTL = 600
+	h.world.holdFor(600)
 	h.after(40 * time.Minute)
 	h.world.flush()
 	h.after(3 * time.Hour)
@@ -89,7 +89,7 @@ func TestWhatIsAcceptedAndThenWrittenDownIsNotToldOfCaches(t *testing.T) {
 		h.world.set(t, dmarcName, rrset.TXT, dmarc)
 		h.after(2 * time.Hour)
 		h.change(strictDMARC)
-		h.world.heldTTL = 3500
+		h.world.holdFor(3500)
 		h.checkAfter(0)
 		if err := h.engine.Accept(t.Context(), dmarcID, "ann", ""); err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestWhatIsAcceptedAndThenWrittenDownIsNotToldOfCaches(t *testing.T) {
 		if err := h.engine.Apply(t.Context(), testSettings(), []*Domain{configuredShop(t, ExpectSpec{Value: StringList{strictDMARC}})}); err != nil {
 			t.Fatal(err)
 		}
-		h.world.heldTTL = 3000
+		h.world.holdFor(3000)
 		h.checkAfter(0)
 		h.world.flush()
 		h.after(3 * time.Hour)

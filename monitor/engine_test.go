@@ -176,6 +176,13 @@ func (w *world) setTTL(seconds uint32) {
 	w.ttl = seconds
 }
 
+// holdFor lets what resolvers hold have so many seconds left from now on, however often it is asked for.
+func (w *world) holdFor(seconds uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heldTTL = seconds
+}
+
 func (w *world) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

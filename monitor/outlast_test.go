@@ -69,13 +69,13 @@ func TestCachesThatOutlastTheTTLDoNotEndASettledChange(t *testing.T) {
 		h.announce(strictDMARC, 6*time.Hour)
 		h.after(6*time.Hour - time.Minute)
 		h.change(strictDMARC)
-		h.world.heldTTL = 80000
+		h.world.holdFor(80000)
 		h.after(7 * time.Minute)
 		h.holds("dmarc", strictDMARC)
 		if c := h.state("dmarc").Change; c != nil {
 			t.Fatalf("after the five minutes of the TTL: %+v", c)
 		}
-		h.world.heldTTL = 60000
+		h.world.holdFor(60000)
 		h.after(5 * time.Hour)
 		h.expectTold(nil, nil)
 		h.holds("dmarc", strictDMARC)
@@ -122,7 +122,7 @@ func TestWhatWasMadeAndWithdrawnIsToldWhereItStays(t *testing.T) {
 		if err := h.engine.Withdraw(context.Background(), dmarcID, "ann", "no"); err != nil {
 			t.Fatal(err)
 		}
-		h.world.heldTTL = 600
+		h.world.holdFor(600)
 		h.after(30 * time.Minute)
 		h.expectTold(nil, nil)
 		h.after(2 * time.Hour)
@@ -153,10 +153,10 @@ func TestTheNextAnnouncementWhileTheOneBeforeSettlesIsNotToldOfCaches(t *testing
 		h.announce(strictDMARC, 6*time.Hour)
 		h.after(5 * time.Hour)
 		h.change(strictDMARC)
-		h.world.heldTTL = 80000
+		h.world.holdFor(80000)
 		h.after(90 * time.Minute)
 		h.holds("dmarc", strictDMARC)
-		h.world.heldTTL = 70000
+		h.world.holdFor(70000)
 		h.announce("v=DMARC1; p=none", 6*time.Hour)
 		h.after(2 * time.Hour)
 		h.expectTold(nil, nil)
@@ -193,7 +193,7 @@ func TestCachesAreReckonedByTheTTLThatWasHeardLast(t *testing.T) {
 		// Other caches of the same resolvers have what was there before.
 		h.world.set(t, dmarcName, rrset.TXT, dmarc)
 		h.change(strictDMARC)
-		h.world.heldTTL = 60000
+		h.world.holdFor(60000)
 		h.after(4 * time.Hour)
 		h.expectTold([]string{dmarcChanged}, []string{dmarcChanged})
 	})

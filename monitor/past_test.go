@@ -115,7 +115,7 @@ func TestF34CachesAreReckonedByTheLongestTTLOfResolvers(t *testing.T) {
 		h.world.ttl = 3600
 		h.world.set(t, dmarcName, rrset.TXT, dmarc)
 		h.world.hold(dmarcName, rrset.TXT, "r1", "r2", "r3")
-		h.world.heldTTL = 20 // is left
+		h.world.holdFor(20) // is left
 		h.add(Spec{Domain: "shop.test", Expect: []ExpectSpec{{Kind: 3}}})
 		h.world.flush()
 		h.after(time.Hour)

@@ -222,7 +222,8 @@ func (p *people) watches(ctx context.Context) {
 	for sleep(ctx, 10*time.Second) {
 		s, zone := p.state("dmarc"), p.now()
 		paused := p.engine.Snapshot().Domains[0].paused("dmarc", time.Now()) != nil
-		if before == nil || paused || s.Phase != judge.Verified || s.Change != before.Change || !sameExpectation(s.Expectation, before.Expectation) || !s.Baseline.Equal(before.Baseline) {
+		same := before != nil && s.Change == before.Change && sameExpectation(s.Expectation, before.Expectation) && s.Baseline.Equal(before.Baseline)
+		if !same || paused || s.Phase != judge.Verified {
 			since = time.Now()
 		}
 		if zone.at.After(since) {

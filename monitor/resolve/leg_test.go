@@ -347,7 +347,6 @@ func TestManyServersAreAskedSideBySide(t *testing.T) {
 	}
 }
 
-// TestAnAddressThatDiesIsNotAskedFirst: the next batch begins at the other one.
 // TestAResolverThatAnswersNothingButTheRootIsNotWaitedForByAll: it is cut off and lives from what it has had for long.
 func TestAResolverThatAnswersNothingButTheRootIsNotWaitedForByAll(t *testing.T) {
 	p := newParrot(t, nil)
@@ -389,6 +388,7 @@ func TestDeadZonesDoNotSilenceAResolverForTheOthers(t *testing.T) {
 	}
 }
 
+// TestAnAddressThatDiesIsNotAskedFirst: the next batch begins at the other one.
 func TestAnAddressThatDiesIsNotAskedFirst(t *testing.T) {
 	alive := newParrot(t, nil)
 	dead := newParrot(t, func() bool { return true })

@@ -25,6 +25,7 @@ const (
 	workMaildrift = "ask-maildrift"
 	workPlain     = "ask-plain"
 	workSweep     = "sweep"
+	workFill      = "fill"
 	workRestart   = "restart"
 )
 
@@ -44,6 +45,8 @@ func work(ctx context.Context, name, profile string, in io.Reader, out io.Writer
 		return do(ctx, in, out, asking.Plain)
 	case workSweep:
 		return do(ctx, in, out, sweeping.Run)
+	case workFill:
+		return do(ctx, in, out, sweeping.Fill)
 	case workRestart:
 		return do(ctx, in, out, sweeping.Restart)
 	}

@@ -31,6 +31,9 @@ type Domain struct {
 	Asked []resolve.Question
 }
 
+// Spec is the domain as a person registers it.
+func (d Domain) Spec() monitor.Spec { return monitor.Spec{Domain: string(d.Name), Expect: d.Expect} }
+
 // All gives the domains one after the other.
 func (f Fleet) All() iter.Seq[Domain] {
 	return func(yield func(Domain) bool) {
@@ -50,7 +53,7 @@ func (f Fleet) Domains() ([]*monitor.Domain, error) {
 	}
 	specs := make([]monitor.Spec, 0, f.Size)
 	for d := range f.All() {
-		specs = append(specs, monitor.Spec{Domain: string(d.Name), Expect: d.Expect})
+		specs = append(specs, d.Spec())
 	}
 	out, problems := monitor.ResolveAll(specs, presets)
 	if err := errors.Join(problems...); err != nil {

@@ -106,6 +106,26 @@ func TestTheEngineKnowsTheDomains(t *testing.T) {
 	}
 }
 
+// What is said to be answered without a server is what a server makes of the zone.
+func TestAnswersAreThoseOfTheZone(t *testing.T) {
+	f := Fleet{Size: 300, Seed: 1}
+	names := published(t, zone(t, f))
+	answers, err := f.Answers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := range f.All() {
+		for _, q := range d.Asked {
+			if got, err := answers.Of(d, q); err != nil || !got.Equal(setOf(names, q.Name, q.Type)) {
+				t.Errorf("%s: %v, %v", q, got.Lines(), err)
+			}
+		}
+		if _, err := answers.Of(d, resolve.Question{Name: d.Name, Type: rrset.A}); err == nil {
+			t.Error("there is an answer to what is not in the zone")
+		}
+	}
+}
+
 // setOf gives the RRset that a resolver would answer with.
 func setOf(names map[string]map[uint16][]dns.RR, name rrset.Name, typ rrset.Type) rrset.Set {
 	at := names[name.FQDN()]

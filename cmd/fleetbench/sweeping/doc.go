@@ -2,7 +2,7 @@
 // memory, the start on a filled database, and a scrape of the metrics.
 //
 //	result, err := sweeping.Run(ctx, job)     // in a fresh process
-//	again, err := sweeping.Restart(ctx, job)  // in another one, on the database that the first has filled
+//	again, err := sweeping.Restart(ctx, job)  // in another one, on the database that the first or Fill has made
 //
 // Both are to run in a process of their own, whose memory they measure.
 package sweeping
@@ -29,6 +29,8 @@ type Job struct {
 	Window int `json:"window"`
 	// Database is the file; it is made if it is not there.
 	Database string `json:"database"`
+	// Registered says that the fleet is in no configuration: all of its specs are in the database, where Fill has put them.
+	Registered bool `json:"registered,omitempty"`
 }
 
 // Result is how it went. All sizes are in bytes.
@@ -73,9 +75,21 @@ type Scrape struct {
 	Size        int
 }
 
+// Filled is how it went to make a database without sweeps.
+type Filled struct {
+	Records  int
+	Took     time.Duration
+	Database int64
+}
+
 // Restarted is a start on a filled database.
 type Restarted struct {
 	// Open is for the file, Ready until there is an engine to run, from the beginning.
 	Open, Ready time.Duration
-	Resident    int64
+	// CPU is what was used until then.
+	CPU usage.CPU
+	// Records are watched. Resident is the memory then, once the Go runtime has given back what it can, Before that without an
+	// engine, Peak the highest in between; all in bytes.
+	Records                int
+	Before, Resident, Peak int64
 }

@@ -14,9 +14,11 @@ import (
 
 	"maildrift/cmd/fleetbench/fleet"
 	"maildrift/cmd/fleetbench/usage"
+	"maildrift/configs"
 	"maildrift/monitor"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/metrics"
+	"maildrift/monitor/preset"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 	"maildrift/store"
@@ -66,16 +68,19 @@ func Run(ctx context.Context, job Job) (r Result, err error) {
 	return r, err
 }
 
-// Restart makes an engine of the fleet on the database that Run has left, and sweeps nothing.
+// Restart makes an engine of the fleet on the database that Run or Fill has left, and sweeps nothing.
 func Restart(ctx context.Context, job Job) (r Restarted, err error) {
-	domains, err := job.Fleet.Domains()
+	domains, err := job.configured()
 	if err != nil {
 		return r, err
 	}
-	if _, err := settle(); err != nil {
+	if r.Before, err = settle(); err != nil {
 		return r, err
 	}
-	began := time.Now()
+	if err := usage.ForgetPeak(); err != nil {
+		return r, fmt.Errorf("measure the highest use of memory from now on: %w", err)
+	}
+	began, used := time.Now(), usage.Now()
 	defer debug.SetGCPercent(debug.SetGCPercent(startPercent))
 	s, err := store.Open(ctx, job.Database, store.Options{})
 	if err != nil {
@@ -87,10 +92,21 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Ready = time.Since(began)
+	r.Ready, r.CPU = time.Since(began), usage.Now().Since(used)
+	return r, r.started(e, s)
+}
+
+// started notes what a start has made.
+func (r *Restarted) started(e *bench, s *store.Store) error {
+	memory, err := usage.Resident()
+	if err != nil {
+		return err
+	}
+	r.Peak = memory.Peak
+	r.Records = e.engine.Snapshot().States.Counts().Records.Sum()
 	r.Resident, err = rest(s)
 	runtime.KeepAlive(e)
-	return r, err
+	return err
 }
 
 // bench is an engine with what it stands on.
@@ -110,6 +126,10 @@ func assemble(ctx context.Context, job Job, s *store.Store, domains []*monitor.D
 	if err != nil {
 		return nil, err
 	}
+	presets, err := preset.Load(configs.Presets)
+	if err != nil {
+		return nil, fmt.Errorf("built-in presets: %w", err)
+	}
 	resolvers, authorities := job.sources()
 	b := &bench{registry: prometheus.NewRegistry(), client: resolve.NewClient(resolve.Options{})}
 	standing := metrics.New(b.registry, func() *monitor.Snapshot {
@@ -121,7 +141,7 @@ func assemble(ctx context.Context, job Job, s *store.Store, domains []*monitor.D
 	asked := count(b.client, append(resolvers[:len(resolvers):len(resolvers)], authorities...))
 	b.meter = newMeter(standing, asked, s, job.Server)
 	b.engine, err = monitor.New(ctx, monitor.Options{
-		Asker: asked, Authorities: zones{authorities}, Journal: s, Notifier: mute{}, Meter: b.meter, Logger: slog.New(slog.DiscardHandler),
+		Asker: asked, Authorities: zones{authorities}, Journal: s, Notifier: mute{}, Meter: b.meter, Presets: presets, Logger: slog.New(slog.DiscardHandler),
 	}, memory, settings(resolvers), domains)
 	if err != nil {
 		return nil, err

@@ -260,6 +260,7 @@ type interner struct {
 	sets         map[string]rrset.Set
 	expectations map[string]mailrec.Expectation
 	names        map[string][]rrset.Name
+	maps         map[string]map[string]string
 
 	seed maphash.Seed
 	once [internOnce]uint64
@@ -272,7 +273,7 @@ type interner struct {
 func newInterner() *interner {
 	return &interner{
 		texts: map[string]string{}, sets: map[string]rrset.Set{}, expectations: map[string]mailrec.Expectation{},
-		names: map[string][]rrset.Name{}, seed: maphash.MakeSeed(),
+		names: map[string][]rrset.Name{}, maps: map[string]map[string]string{}, seed: maphash.MakeSeed(),
 	}
 }
 
@@ -318,6 +319,13 @@ func (in *interner) expectation(raw []byte, read func([]byte) (mailrec.Expectati
 		return read(raw)
 	}
 	return interned(in, in.expectations, raw, read)
+}
+
+func (in *interner) pairs(raw []byte, read func([]byte) (map[string]string, error)) (map[string]string, error) {
+	if in == nil {
+		return read(raw)
+	}
+	return interned(in, in.maps, raw, read)
 }
 
 // list reads a list of names; equal ones are one in memory.

@@ -297,8 +297,9 @@ func (w *writing) writeEnds(tx *writeTx) error {
 
 func commitRegistry(tx *writeTx, b monitor.Batch) error {
 	bucket := tx.Bucket(bucketDomains)
-	for _, d := range b.Domains {
-		if err := putJSON(bucket, []byte(d.Name), d); err != nil {
+	for i := range b.Domains {
+		d := &b.Domains[i]
+		if err := bucket.Put([]byte(d.Name), appendDomain(nil, d)); err != nil {
 			return err
 		}
 	}

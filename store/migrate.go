@@ -29,7 +29,7 @@ var (
 	bucketContents1  = []byte("contents")
 )
 
-// migrate brings a database of version 1 to that of this program: into a copy beside it, which takes its place when it
+// migrate brings a database of an earlier version to that of this program: into a copy beside it, which takes its place when it
 // is whole and has been held against it. The old file stays under another name.
 func (s *Store) migrate(ctx context.Context, o Options, version int) error {
 	if o.ReadOnly {
@@ -54,7 +54,7 @@ func (s *Store) replaceWith(ctx context.Context, version int, o Options) (kept s
 	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	if err := s.copyTo(ctx, temp); err != nil {
+	if err := s.copyTo(ctx, temp, version); err != nil {
 		_ = os.Remove(temp)
 		return "", err
 	}
@@ -108,28 +108,37 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// copyTo writes what is in a database of version 1 to a new file, and holds the two against each other.
-func (s *Store) copyTo(ctx context.Context, path string) error {
+// copyTo writes what is in a database of an earlier version to a new file, and holds the two against each other.
+func (s *Store) copyTo(ctx context.Context, path string, version int) error {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true, FreelistType: bolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
 	to := newStore(db, path)
-	err = guard(path, func() error { return db.Update(createBuckets) })
-	if err == nil {
-		err = to.view(to.names.load)
+	take := to.take2
+	if version == 1 {
+		take = to.take1
 	}
-	if err == nil {
-		err = s.view(func(tx *bolt.Tx) error {
-			m := migration{ctx: ctx, from: tx, to: bulk{db: db}, names: &to.names, rows: map[string]*row{}}
-			defer m.to.drop()
-			return guard(path, m.run)
-		})
-	}
-	if err == nil {
-		err = s.view(func(tx *bolt.Tx) error { return to.verify(ctx, tx) })
-	}
+	err = s.view(func(tx *bolt.Tx) error {
+		return guard(path, func() error { return take(ctx, tx) })
+	})
 	return errors.Join(err, db.Sync(), db.Close())
+}
+
+// take1 fills a new database with what is in one of version 1.
+func (s *Store) take1(ctx context.Context, from *bolt.Tx) error {
+	if err := s.db.Update(createBuckets); err != nil {
+		return err
+	}
+	if err := s.view(s.names.load); err != nil {
+		return err
+	}
+	m := migration{ctx: ctx, from: from, to: bulk{db: s.db}, names: &s.names, rows: map[string]*row{}}
+	defer m.to.drop()
+	if err := m.run(); err != nil {
+		return err
+	}
+	return s.verify(ctx, from)
 }
 
 // bulk writes many keys in transactions of a bounded size.
@@ -184,7 +193,7 @@ func (b *bulk) drop() {
 	}
 }
 
-// migration copies one database into another.
+// migration copies one database into another. Names, rows and ends are for version 1 only.
 type migration struct {
 	ctx   context.Context //nolint:containedctx // it lives as long as one call
 	from  *bolt.Tx
@@ -196,15 +205,12 @@ type migration struct {
 }
 
 func (m *migration) run() error {
-	for _, bucket := range [][]byte{bucketMeta, bucketDomains, bucketIncidents, bucketUpkeep, bucketSweeps, bucketSelf, bucketAudit, bucketTokens, bucketNotices} {
+	for _, bucket := range [][]byte{bucketMeta, bucketIncidents, bucketUpkeep, bucketSweeps, bucketSelf, bucketAudit, bucketTokens, bucketNotices} {
 		if err := m.plain(bucket); err != nil {
 			return fmt.Errorf("%s: %w", bucket, err)
 		}
 	}
-	if err := m.to.put(bucketMeta, keyVersion, fmt.Append(nil, schemaVersion)); err != nil {
-		return err
-	}
-	for _, step := range []func() error{m.states, m.transitions, m.intervals, m.ended, m.current} {
+	for _, step := range []func() error{m.newVersion, m.domains, m.states, m.transitions, m.intervals, m.ended, m.current} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -342,7 +348,8 @@ func (s *Store) verify(ctx context.Context, from *bolt.Tx) error {
 		if err := read.load(tx); err != nil {
 			return err
 		}
-		return errors.Join(sameStates(from, tx), sameTransitions(from, tx, &s.names), s.sameAnswers(from, tx), ctx.Err())
+		return errors.Join(sameBucket(from.Bucket(bucketDomains), tx.Bucket(bucketDomains), sameDomain2),
+			sameStates(from, tx), sameTransitions(from, tx, &s.names), s.sameAnswers(from, tx), ctx.Err())
 	})
 	if err != nil {
 		return fmt.Errorf("the copy is not what it was made from: %w", err)

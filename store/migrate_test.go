@@ -248,7 +248,7 @@ func TestACopyIsHeldAgainstTheOldFile(t *testing.T) {
 			old := newStore(db, path)
 			defer db.Close()
 			copied := filepath.Join(t.TempDir(), "copy.db")
-			if err := old.copyTo(ctx, copied); err != nil {
+			if err := old.copyTo(ctx, copied, 1); err != nil {
 				t.Fatal(err)
 			}
 			s := open(t, copied)

@@ -24,11 +24,11 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	var m monitor.Memory
 	err := s.view(func(tx *bolt.Tx) error {
 		var err error
-		if m.Domains, err = all[monitor.StoredDomain](s.path, tx.Bucket(bucketDomains)); err != nil {
+		if m.Domains, err = all(s.path, tx.Bucket(bucketDomains), readDomain); err != nil {
 			return err
 		}
 		if b := tx.Bucket(bucketUpkeep); b != nil {
-			if m.Upkeep, err = all[monitor.Upkeep](s.path, b); err != nil {
+			if m.Upkeep, err = all(s.path, b, readJSON[monitor.Upkeep]); err != nil {
 				return err
 			}
 		}
@@ -49,9 +49,9 @@ func (s *Store) Load(ctx context.Context) (monitor.Memory, error) {
 	return m, nil
 }
 
-// all decodes all values of a bucket, in the order of their keys, on all cores: a fleet whose domains were registered at run
-// time has a hundred thousand specs.
-func all[T any](path string, b *bolt.Bucket) ([]T, error) {
+// all reads all values of a bucket, in the order of their keys, on all cores: a fleet whose domains were registered at run
+// time has a hundred thousand specs. Each core has an interner.
+func all[T any](path string, b *bolt.Bucket, read func(k, v []byte, in *interner) (T, error)) ([]T, error) {
 	var pairs []pair
 	err := b.ForEach(func(k, v []byte) error {
 		pairs = append(pairs, pair{k, v})
@@ -63,15 +63,25 @@ func all[T any](path string, b *bolt.Bucket) ([]T, error) {
 	out := make([]T, len(pairs))
 	err = cores.Ranges(len(pairs), func(from, to int) error {
 		return guard(path, func() error {
+			in := newInterner()
 			for i := from; i < to; i++ {
-				if err := json.Unmarshal(pairs[i].v, &out[i]); err != nil {
-					return fmt.Errorf("value of %q: %w", pairs[i].k, err)
+				var err error
+				if out[i], err = read(pairs[i].k, pairs[i].v, in); err != nil {
+					return err
 				}
 			}
 			return nil
 		})
 	})
 	return out, err
+}
+
+// readJSON reads a value that is kept as JSON.
+func readJSON[T any](k, v []byte, _ *interner) (value T, err error) {
+	if err := json.Unmarshal(v, &value); err != nil {
+		return value, fmt.Errorf("value of %q: %w", k, err)
+	}
+	return value, nil
 }
 
 func loadClosed(tx *bolt.Tx, m *monitor.Memory) error {

@@ -107,7 +107,7 @@ func (s *Store) Registry(ctx context.Context) ([]monitor.StoredDomain, monitor.S
 			}
 		}
 		var err error
-		domains, err = all[monitor.StoredDomain](s.path, tx.Bucket(bucketDomains))
+		domains, err = all(s.path, tx.Bucket(bucketDomains), readDomain)
 		return err
 	})
 	if err != nil {

@@ -11,7 +11,7 @@
 // Buckets, all keys made for range reads in order:
 //
 //	meta         schema version, database id, time of creation
-//	domains      domain          → JSON of monitor.StoredDomain
+//	domains      domain          → monitor.StoredDomain (domain.go)
 //	states       domain 0 record → monitor.RecordState (state.go)
 //	current      domain 0 record → the last answer of each source, and where the record's history begins (answers.go)
 //	ended        seq             → answers of one record that ended at one time (answers.go)
@@ -26,7 +26,7 @@
 //	tokens       name            → JSON of access.Token
 //	notices      seq             → JSON of monitor.Notice
 //
-// What there is for every record or answer is written as bytes, the rest as JSON.
+// What there is for every domain, record or answer is written as bytes, the rest as JSON.
 //
 // # History is an undo log
 //
@@ -75,8 +75,9 @@ import (
 	"maildrift/monitor"
 )
 
-// schemaVersion is what this program writes. Version 1 is migrated (migrate.go).
-const schemaVersion = 2
+// schemaVersion is what this program writes. Version 1 had JSON for everything, and answers in another order; version 2 had it for
+// domains. Both are migrated (migrate.go).
+const schemaVersion = 3
 
 var (
 	bucketMeta        = []byte("meta")

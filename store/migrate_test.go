@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -39,18 +40,26 @@ func unzip(t testing.TB, name string) []byte {
 	return data
 }
 
-// version1 gives the path of a copy of v1.db, which the program of version 1 wrote: five records over sixty
-// sweeps, one of them removed, with all that there can be.
-func version1(t testing.TB) string {
+// older gives the path of a copy of v1.db or v2.db, which the program of that version wrote: five records over sixty sweeps, one of
+// them removed, with all that there can be. Version 2 made its own of that, and has three hundred domains of all sorts beside.
+func older(t testing.TB, version int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "maildrift.db")
-	if err := os.WriteFile(path, unzip(t, "v1.db.gz"), 0o600); err != nil {
+	if err := os.WriteFile(path, unzip(t, fmt.Sprintf("v%d.db.gz", version)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-// contents is all that can be read from a database; v1.json is what the program of version 1 read from v1.db.
+// eachOlder runs a test for each version that is migrated.
+func eachOlder(t *testing.T, f func(t *testing.T, version int)) {
+	t.Helper()
+	for version := 1; version < schemaVersion; version++ {
+		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) { f(t, version) })
+	}
+}
+
+// contents is all that can be read from a database; v1.json is what the program of version 1 read from v1.db, v2.json likewise.
 type contents struct {
 	Memory      contentsMemory       `json:"memory"`
 	LastSeen    []monitor.Interval   `json:"last_seen"`
@@ -95,13 +104,21 @@ func contentsOf(t testing.TB, s *Store) contents {
 }
 
 func TestF81AnOlderSchemaIsMigratedInACopy(t *testing.T) {
-	path := version1(t)
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	eachOlder(t, func(t *testing.T, version int) {
+		path := older(t, version)
+		comesOver(t, version, path)
+		goesOn(t, path)
+		if left, err := filepath.Glob(path + ".*"); err != nil || len(left) != 2 { // the old file and .pid
+			t.Errorf("beside it: %q, %v", left, err)
+		}
+	})
+}
+
+// written gives what the program of a version read from its database.
+func written(t *testing.T, version int) contents {
+	t.Helper()
 	var want contents
-	if err := json.Unmarshal(unzip(t, "v1.json.gz"), &want); err != nil {
+	if err := json.Unmarshal(unzip(t, fmt.Sprintf("v%d.json.gz", version)), &want); err != nil {
 		t.Fatal(err)
 	}
 	want.Memory.Closed = nil
@@ -112,27 +129,51 @@ func TestF81AnOlderSchemaIsMigratedInACopy(t *testing.T) {
 	if len(want.Intervals) < 100 || len(want.Transitions) < 50 || len(want.Records) < 5 {
 		t.Fatalf("the fixture is too small: %d answers, %d transitions, %d records", len(want.Intervals), len(want.Transitions), len(want.Records))
 	}
+	return want
+}
+
+// comesOver migrates a database and holds it against what was in it.
+func comesOver(t *testing.T, version int, path string) {
+	t.Helper()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := written(t, version)
 	var log bytes.Buffer
 	s, err := Open(ctx, path, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, contentsOf(t, s)); diff != "" {
-		t.Errorf("what version 1 kept and what came over (-kept +came over):\n%s", diff)
+		t.Errorf("what was kept and what came over (-kept +came over):\n%s", diff)
 	}
-	if kept, err := os.ReadFile(path + ".v1"); err != nil || !bytes.Equal(kept, before) {
+	old := fmt.Sprintf("%s.v%d", path, version)
+	if kept, err := os.ReadFile(old); err != nil || !bytes.Equal(kept, before) {
 		t.Errorf("the old file: %d bytes of %d, %v", len(kept), len(before), err)
 	}
-	if !strings.Contains(log.String(), path+".v1") {
+	if !strings.Contains(log.String(), old) {
 		t.Errorf("the log does not say where the old file is: %s", &log)
 	}
-	// It goes on as a database of its own.
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// goesOn makes sure that a migrated database goes on as one of its own.
+func goesOn(t *testing.T, path string) {
+	t.Helper()
+	s := open(t, path)
+	had, err := s.Transitions(ctx, Query{Limit: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
 	commit(t, s, sample())
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, path)
-	if ts, err := s.Transitions(ctx, Query{Newest: true, Limit: 1}); err != nil || ts[0].Seq != uint64(len(want.Transitions))+1 {
+	if ts, err := s.Transitions(ctx, Query{Newest: true, Limit: 1}); err != nil || ts[0].Seq != uint64(len(had))+1 {
 		t.Errorf("the next transition is %v, %v", ts, err)
 	}
 	if err := s.db.View(func(tx *bolt.Tx) error {
@@ -143,13 +184,14 @@ func TestF81AnOlderSchemaIsMigratedInACopy(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) != 2 { // .v1 and .pid
-		t.Errorf("beside it: %q, %v", left, err)
-	}
 }
 
 func TestF81AnOlderSchemaIsNotTouchedByReading(t *testing.T) {
-	path := version1(t)
+	eachOlder(t, notTouchedByReading)
+}
+
+func notTouchedByReading(t *testing.T, version int) {
+	path := older(t, version)
 	if _, err := Open(ctx, path, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "maildrift compact "+path) {
 		t.Errorf("%v, want a refusal that says what to do", err)
 	}
@@ -163,17 +205,31 @@ func TestF81AnOlderSchemaIsNotTouchedByReading(t *testing.T) {
 	_ = s.Close()
 }
 
-// What version 1 wrote and cannot be read is left alone.
+// What an earlier version wrote and cannot be read is left alone.
 func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
-	path := version1(t)
+	for _, tt := range []struct {
+		version int
+		bucket  []byte
+		value   string
+	}{
+		{1, bucketIntervals1, "{"}, {1, bucketDomains, "{"}, {2, bucketDomains, "{"}, {2, bucketDomains, `{"name":"another.test"}`},
+	} {
+		t.Run(fmt.Sprintf("version %d, %s %s", tt.version, tt.bucket, tt.value), func(t *testing.T) {
+			failsAndLeaves(t, tt.version, tt.bucket, tt.value)
+		})
+	}
+}
+
+func failsAndLeaves(t *testing.T, version int, bucket []byte, value string) {
+	path := older(t, version)
 	db, err := bolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketIntervals1)
+		b := tx.Bucket(bucket)
 		k, _ := b.Cursor().Last()
-		return b.Put(k, []byte("{"))
+		return b.Put(k, []byte(value))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -192,22 +248,22 @@ func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
 
 // A migration that was killed before the copy took the old file's place begins anew.
 func TestAMigrationThatWasKilledBeginsAnew(t *testing.T) {
-	path := version1(t)
-	if err := errors.Join(os.Link(path, path+".v1"), os.WriteFile(path+".migrated", []byte("half of it"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, path)
-	if m, err := s.Load(ctx); err != nil || len(states(t, m)) < 5 {
-		t.Errorf("%d states, %v", len(states(t, m)), err)
-	}
-	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) != 2 { // .v1 and .pid
-		t.Errorf("beside it: %q, %v", left, err)
-	}
+	eachOlder(t, func(t *testing.T, version int) {
+		path := older(t, version)
+		kept := fmt.Sprintf("%s.v%d", path, version)
+		if err := errors.Join(os.Link(path, kept), os.WriteFile(path+".migrated", []byte("half of it"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		comesOver(t, version, path)
+		if left, err := filepath.Glob(path + ".*"); err != nil || !slices.Equal(left, []string{kept}) {
+			t.Errorf("beside it: %q, %v", left, err)
+		}
+	})
 }
 
 // The second migration of a file of that name, say of an old backup, does not take the place of what the first one kept.
 func TestOldFilesAreKeptBesideEachOther(t *testing.T) {
-	path := version1(t)
+	path := older(t, 1)
 	for _, name := range []string{".v1", ".v1.2"} {
 		if err := os.WriteFile(path, unzip(t, "v1.db.gz"), 0o600); err != nil {
 			t.Fatal(err)
@@ -221,48 +277,108 @@ func TestOldFilesAreKeptBesideEachOther(t *testing.T) {
 
 // A copy that lacks something, or says something else, is noticed.
 func TestACopyIsHeldAgainstTheOldFile(t *testing.T) {
-	tests := []struct {
-		name  string
-		spoil func(tx *bolt.Tx) error
+	for _, tt := range []struct {
+		name    string
+		version int
+		spoil   func(tx *bolt.Tx) error
 	}{
-		{"nothing", nil},
-		{"a state is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketStates) }},
-		{"a transition is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketTransitions) }},
-		{"ended answers are missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketEnded) }},
-		{"a row is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketCurrent) }},
-		{"a name is missing", func(tx *bolt.Tx) error { return deleteFirst(tx, bucketNames) }},
-		{"a row is another's", func(tx *bolt.Tx) error {
-			b := tx.Bucket(bucketCurrent)
-			k, _ := b.Cursor().First()
-			_, other := b.Cursor().Last()
-			return b.Put(k, other)
-		}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			path := version1(t)
-			db, err := openBolt(path, Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			old := newStore(db, path)
-			defer db.Close()
-			copied := filepath.Join(t.TempDir(), "copy.db")
-			if err := old.copyTo(ctx, copied, 1); err != nil {
-				t.Fatal(err)
-			}
-			s := open(t, copied)
-			if tt.spoil != nil {
-				if err := s.db.Update(tt.spoil); err != nil {
-					t.Fatal(err)
-				}
-			}
-			err = old.view(func(tx *bolt.Tx) error { return s.verify(ctx, tx) })
-			if (err != nil) != (tt.spoil != nil) {
+		{"nothing", 1, nil},
+		{"a state is missing", 1, func(tx *bolt.Tx) error { return deleteFirst(tx, bucketStates) }},
+		{"a transition is missing", 1, func(tx *bolt.Tx) error { return deleteFirst(tx, bucketTransitions) }},
+		{"ended answers are missing", 1, func(tx *bolt.Tx) error { return deleteFirst(tx, bucketEnded) }},
+		{"a row is missing", 1, func(tx *bolt.Tx) error { return deleteFirst(tx, bucketCurrent) }},
+		{"a name is missing", 1, func(tx *bolt.Tx) error { return deleteFirst(tx, bucketNames) }},
+		{"a domain is missing", 1, func(tx *bolt.Tx) error { return deleteFirst(tx, bucketDomains) }},
+		{"a row is another's", 1, func(tx *bolt.Tx) error { return swapLast(tx, bucketCurrent) }},
+		{"nothing", 2, nil},
+		{"a domain says something else", 2, func(tx *bolt.Tx) error { return forgetNote(tx, "all.test") }},
+		{"a domain is another's", 2, func(tx *bolt.Tx) error { return swapLast(tx, bucketDomains) }},
+		{"a domain is too many", 2, func(tx *bolt.Tx) error { return tx.Bucket(bucketDomains).Put([]byte("z.test"), nil) }},
+		{"a log goes on with another number", 2, func(tx *bolt.Tx) error { return tx.Bucket(bucketTransitions).SetSequence(7) }},
+		{"a bucket is missing", 2, func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketUpkeep) }},
+		{"the version is the old one", 2, func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyVersion, []byte("2")) }},
+	} {
+		t.Run(fmt.Sprintf("version %d, %s", tt.version, tt.name), func(t *testing.T) {
+			if err := spoiled(t, tt.version, tt.spoil); (err != nil) != (tt.spoil != nil) {
 				t.Errorf("verified with %v", err)
 			}
 		})
 	}
+	for _, bucket := range bucketsOf(t, older(t, 2)) {
+		if err := spoiled(t, 2, func(tx *bolt.Tx) error { return deleteFirst(tx, bucket) }); err == nil {
+			t.Errorf("%s lacks a key, and nobody noticed", bucket)
+		}
+	}
+}
+
+// spoiled copies a database of a version, spoils the copy and gives what is found when it is held against the old one.
+func spoiled(t *testing.T, version int, spoil func(tx *bolt.Tx) error) error {
+	t.Helper()
+	path := older(t, version)
+	db, err := openBolt(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := newStore(db, path)
+	defer db.Close()
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := old.copyTo(ctx, copied, version); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, copied)
+	defer s.Close()
+	if spoil != nil {
+		if err := s.db.Update(spoil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return old.view(func(tx *bolt.Tx) error {
+		if version == 1 {
+			return s.verify(ctx, tx)
+		}
+		return s.view(func(to *bolt.Tx) error { return sameAs2(ctx, tx, to) })
+	})
+}
+
+// bucketsOf gives the buckets of a database in which there is anything.
+func bucketsOf(t *testing.T, path string) (out [][]byte) {
+	t.Helper()
+	db, err := openBolt(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *bolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+			if k, _ := b.Cursor().First(); k != nil {
+				out = append(out, bytes.Clone(name))
+			}
+			return nil
+		})
+	})
+	if err != nil || len(out) < 10 {
+		t.Fatalf("%q, %v", out, err)
+	}
+	return out
+}
+
+// swapLast gives the first key of a bucket the value of the last one.
+func swapLast(tx *bolt.Tx, bucket []byte) error {
+	b := tx.Bucket(bucket)
+	k, _ := b.Cursor().First()
+	_, other := b.Cursor().Last()
+	return b.Put(bytes.Clone(k), bytes.Clone(other))
+}
+
+// forgetNote writes a domain without what people noted about it.
+func forgetNote(tx *bolt.Tx, name string) error {
+	b := tx.Bucket(bucketDomains)
+	d, err := readDomain([]byte(name), b.Get([]byte(name)), nil)
+	if err != nil || d.Spec.Note == "" {
+		return errors.Join(err, errors.New("there is no note"))
+	}
+	d.Spec.Note = ""
+	return b.Put([]byte(name), appendDomain(nil, &d))
 }
 
 func deleteFirst(tx *bolt.Tx, bucket []byte) error {

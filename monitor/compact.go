@@ -1,8 +1,11 @@
 package monitor
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
+
+	"maildrift/monitor/mailrec"
 )
 
 // shelf is where domains lie together that are made together, a fleet's for example, since what is made beside them and
@@ -18,10 +21,42 @@ type shelf struct {
 	lines   piece[PublishLine]
 	text    text
 
-	// parameters and texts are those of the domain that is being put there, places where the texts are found.
-	parameters []string
-	texts      []*string
-	places     []int
+	common common
+	valid  valid
+
+	// made are the records of the domain that is being made.
+	made []Record
+
+	// words are the texts of the domain that is being put there, each once, and places where they are found. Order and starts are those
+	// that are written, and where.
+	words  []wording
+	places []placed
+	order  []*wording
+	starts []int
+}
+
+// wording is a text of a domain.
+type wording struct {
+	was string
+	// is what takes its place, once that is known.
+	is   string
+	done bool
+}
+
+// placed is where a text is found, and which one that is.
+type placed struct {
+	at   *string
+	word int
+}
+
+// newShelf gives one for so many domains.
+func newShelf(n int) *shelf {
+	on := &shelf{}
+	if on.together = n >= fewDomains; on.together {
+		on.common.learn()
+		on.valid.learn()
+	}
+	return on
 }
 
 // put lets what a domain says several times, such as a key in its parameters, its expectation and what is to be
@@ -29,19 +64,31 @@ type shelf struct {
 // what each of them has beside it lives as long as the daemon. What the domain was made of stays as it is.
 func (s *shelf) put(d Domain) *Domain {
 	s.gather(&d)
-	s.parameters, s.texts = s.parameters[:0], s.texts[:0]
+	s.words, s.places = s.words[:0], s.places[:0]
 	for _, value := range d.Spec.Params {
-		s.parameters = append(s.parameters, value)
+		s.words = append(s.words, wording{value, value, true})
 	}
-	d.eachText(func(text *string) {
-		if at := slices.Index(s.parameters, *text); at >= 0 {
-			*text = s.parameters[at]
-		} else {
-			s.texts = append(s.texts, text)
-		}
-	})
-	s.write(s.texts)
+	d.eachText(func(text *string) { s.places = append(s.places, placed{text, s.word(*text)}) })
+	s.write()
+	for _, p := range s.places {
+		*p.at = s.words[p.word].is
+	}
+	clear(s.words) // they must not keep the domain
+	clear(s.places)
+	clear(s.made)
 	return s.domains.one(s.together, d)
+}
+
+// word gives the number of a text among those of the domain.
+func (s *shelf) word(text string) int {
+	for i := range s.words {
+		if s.words[i].was == text {
+			return i
+		}
+	}
+	is, done := s.common.get(text)
+	s.words = append(s.words, wording{text, is, done})
+	return len(s.words) - 1
 }
 
 // gather copies the lists of a domain into lists of its own, those of a kind one behind the other.
@@ -53,10 +100,7 @@ func (s *shelf) gather(d *Domain) {
 	for i := range d.Records {
 		values, lines = values+len(d.Records[i].Want), lines+len(d.Records[i].Publish)
 	}
-	allValues, allLines := make([]string, 0, values), make([]PublishLine, 0, lines)
-	if s.together {
-		allValues, allLines = s.values.room(values), s.lines.room(lines)
-	}
+	allValues, allLines := s.values.place(s.together, values), s.lines.place(s.together, lines)
 	d.Spec.Expect = s.expect.copy(s.together, d.Spec.Expect)
 	for i := range d.Spec.Expect {
 		x := &d.Spec.Expect[i]
@@ -110,34 +154,114 @@ func (d *Domain) eachText(f func(s *string)) {
 	}
 }
 
-// write replaces texts by parts of one text in which all of them are.
-func (s *shelf) write(texts []*string) {
-	slices.SortFunc(texts, func(a, b *string) int { return len(*b) - len(*a) }) // the longer ones have the shorter in them
+// write lets the texts that have no place yet be parts of one text in which all of them are.
+func (s *shelf) write() {
+	s.order = s.order[:0]
 	size := 0
-	for _, text := range texts {
-		size += len(*text)
+	for i := range s.words {
+		if w := &s.words[i]; !w.done {
+			s.order, size = append(s.order, w), size+len(w.was)
+		}
 	}
+	slices.SortStableFunc(s.order, func(a, b *wording) int { return len(b.was) - len(a.was) }) // the longer ones have the shorter in them
 	s.text.grow(s.together, size)
 	from := s.text.Len()
-	s.places = s.places[:0]
-	for i, text := range texts {
-		if i > 0 && *text == *texts[i-1] {
-			s.places = append(s.places, s.places[i-1])
-			continue
-		}
-		at := strings.Index(s.text.String()[from:], *text)
+	s.starts = s.starts[:0]
+	for _, w := range s.order {
+		at := strings.Index(s.text.String()[from:], w.was)
 		if at < 0 {
 			at = s.text.Len() - from
-			s.text.WriteString(*text)
+			s.text.WriteString(w.was)
 		}
-		s.places = append(s.places, at)
+		s.starts = append(s.starts, at)
 	}
 	all := s.text.String()[from:]
 	if !s.together {
 		all = strings.Clone(all)
 	}
-	for i, text := range texts {
-		*text = all[s.places[i] : s.places[i]+len(*text)]
+	for i, w := range s.order {
+		w.is = all[s.starts[i] : s.starts[i]+len(w.was)]
 	}
-	clear(texts) // they must not keep the domain
+	clear(s.order)
+}
+
+// How many common texts are known at most, how many texts are remembered to have been seen once, and how long a common
+// text may be: keys are nobody else's.
+const (
+	commonKnown   = 1 << 12
+	commonOnce    = 1 << 12
+	commonLongest = 200
+)
+
+// common are texts that several domains have, such as the keys of records and what a mail service asks everybody for: each is in memory
+// once. The zero value knows none and learns none. A domain must ask for each of its texts but once.
+type common struct {
+	seed  maphash.Seed
+	once  []uint64
+	known map[string]string
+}
+
+// learn lets it learn from now on.
+func (c *common) learn() {
+	c.seed, c.once, c.known = maphash.MakeSeed(), make([]uint64, commonOnce), map[string]string{}
+}
+
+// get gives the text that all have, if this is one.
+func (c *common) get(text string) (string, bool) {
+	if text == "" {
+		return "", true
+	}
+	if len(c.once) == 0 || len(text) > commonLongest {
+		return "", false
+	}
+	if is, ok := c.known[text]; ok {
+		return is, true
+	}
+	hash := maphash.String(c.seed, text)
+	slot := &c.once[hash%commonOnce]
+	if *slot != hash || len(c.known) == commonKnown {
+		*slot = hash
+		return "", false
+	}
+	is := strings.Clone(text) // it must not keep the domain in which it was met
+	c.known[is] = is
+	return is, true
+}
+
+// validKnown is how many expectations are remembered to be valid.
+const validKnown = 1 << 10
+
+// valid remembers which expectations of a text were found to be valid lately, since many domains have the same. The zero value
+// remembers none.
+type valid struct {
+	seed  maphash.Seed
+	known []validText
+}
+
+// validText is all that the validity of an expectation hangs on that wants one text.
+type validText struct {
+	kind         mailrec.Kind
+	match        mailrec.Match
+	allowInvalid bool
+	text         string
+}
+
+// learn lets it remember from now on.
+func (v *valid) learn() { v.seed, v.known = maphash.MakeSeed(), make([]validText, validKnown) }
+
+// check is Expectation.Validate.
+func (v *valid) check(e mailrec.Expectation) error {
+	if len(v.known) == 0 || len(e.Want) != 1 || len(e.Want[0]) > commonLongest || len(e.Alternatives) > 0 || e.MatchPreference || e.Usable {
+		return e.Validate()
+	}
+	it := validText{e.Kind, e.Match, e.AllowInvalid, e.Want[0]}
+	slot := &v.known[maphash.String(v.seed, it.text)%validKnown]
+	if *slot == it {
+		return nil
+	}
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	*slot = it
+	return nil
 }

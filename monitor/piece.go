@@ -22,7 +22,15 @@ func (p *piece[T]) copy(together bool, list []T) []T {
 	return out
 }
 
-// room gives a list without elements that has room for so many.
+// place gives a list without elements that has room for so many: in the piece, or else by itself.
+func (p *piece[T]) place(together bool, n int) []T {
+	if !together {
+		return make([]T, 0, n)
+	}
+	return p.room(n)
+}
+
+// room gives a list without elements that has room for so many, in the piece.
 func (p *piece[T]) room(n int) []T {
 	if len(p.free) < n {
 		p.free = make([]T, max(n, pieceSize/int(reflect.TypeFor[T]().Size())))

@@ -75,9 +75,9 @@ const fewDomains = 250
 func ResolveAll(specs []Spec, presets preset.Set) (domains []*Domain, problems []error) {
 	domains, problems = make([]*Domain, len(specs)), make([]error, len(specs))
 	_ = cores.Ranges(len(specs), func(from, to int) error { // what is wrong is kept one by one
-		on := shelf{together: to-from >= fewDomains}
+		on := newShelf(to - from)
 		for i := from; i < to; i++ {
-			domains[i], problems[i] = specs[i].resolve(presets, &on)
+			domains[i], problems[i] = specs[i].resolve(presets, on)
 		}
 		return nil
 	})

@@ -26,7 +26,7 @@ var reservedLabels = []string{"alertname", "domain", "record", "kind", "service"
 // and all records that it must publish. An error is a *FieldError.
 func (s Spec) Resolve(presets preset.Set) (*Domain, error) { return s.resolve(presets, &shelf{}) }
 
-func (s Spec) resolve(presets preset.Set, on *shelf) (*Domain, error) {
+func (s *Spec) resolve(presets preset.Set, on *shelf) (*Domain, error) {
 	name, err := rrset.ParseName(s.Domain)
 	if err != nil {
 		return nil, fieldErr("domain", err)
@@ -48,23 +48,23 @@ func (s Spec) resolve(presets preset.Set, on *shelf) (*Domain, error) {
 	if err := s.checkSurvey(); err != nil {
 		return nil, err
 	}
-	records, err := s.records(name, presets)
+	records, err := s.records(name, presets, on)
 	if err != nil {
 		return nil, err
 	}
-	return on.put(Domain{Name: name, Spec: s, Records: records}), nil
+	return on.put(Domain{Name: name, Spec: *s, Records: records}), nil
 }
 
 // records gives the records of a domain, by key: those of its mail service, and those that it lists itself, which
-// replace one of the service's with their key.
-func (s Spec) records(name rrset.Name, presets preset.Set) ([]Record, error) {
-	records, err := s.presetRecords(name, presets)
+// replace one of the service's with their key. They are lent until the next domain is made.
+func (s *Spec) records(name rrset.Name, presets preset.Set, on *shelf) ([]Record, error) {
+	records, err := s.presetRecords(name, presets, on.made[:0])
 	if err != nil {
 		return nil, err
 	}
 	own := len(records)
-	for i, e := range s.Expect {
-		r, err := e.record(name)
+	for i := range s.Expect {
+		r, err := s.Expect[i].checked(name, &on.valid)
 		if err != nil {
 			var field *FieldError
 			if errors.As(err, &field) {
@@ -86,10 +86,12 @@ func (s Spec) records(name rrset.Name, presets preset.Set) ([]Record, error) {
 		return nil, fieldErr("expect", errors.New("nothing to watch: name a service, or list the records to expect"))
 	}
 	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(a.Key, b.Key) })
+	on.made = records
 	return records, nil
 }
 
-func (s Spec) presetRecords(name rrset.Name, presets preset.Set) ([]Record, error) {
+// presetRecords adds the records of the mail service.
+func (s *Spec) presetRecords(name rrset.Name, presets preset.Set, records []Record) ([]Record, error) {
 	p, err := presets.Get(cmp.Or(s.Service, "custom"))
 	if err != nil {
 		return nil, fieldErr("service", err)
@@ -98,7 +100,6 @@ func (s Spec) presetRecords(name rrset.Name, presets preset.Set) ([]Record, erro
 	if err != nil {
 		return nil, fieldErr("params", err)
 	}
-	records := make([]Record, 0, len(expected)+len(s.Expect))
 	for _, e := range expected {
 		r := Record{Key: e.Key, Name: e.Name, Expectation: e.Expectation, Purpose: e.Purpose}
 		if e.Expectation.Kind != mailrec.DMARC { // no service verifies a domain by its policy
@@ -113,7 +114,10 @@ func (s Spec) presetRecords(name rrset.Name, presets preset.Set) ([]Record, erro
 }
 
 // record makes the record that an explicit expectation describes.
-func (e ExpectSpec) record(domain rrset.Name) (Record, error) {
+func (e ExpectSpec) record(domain rrset.Name) (Record, error) { return e.checked(domain, &valid{}) }
+
+// checked is record with the memory of what is valid.
+func (e *ExpectSpec) checked(domain rrset.Name, valid *valid) (Record, error) {
 	host := e.Host
 	if host == "" {
 		host = usualHost(e.Kind)
@@ -139,7 +143,7 @@ func (e ExpectSpec) record(domain rrset.Name) (Record, error) {
 		Key: cmp.Or(e.Key, recordKey(e.Kind, host)), Name: name,
 		Expectation: mailrec.Expectation{Kind: e.Kind, Match: match, Want: e.Value, AllowInvalid: e.AllowInvalid},
 	}
-	if err := r.Validate(); err != nil {
+	if err := valid.check(r.Expectation); err != nil {
 		return Record{}, fieldErr("value", err)
 	}
 	if match == mailrec.Equal {
@@ -152,13 +156,17 @@ func (e ExpectSpec) record(domain rrset.Name) (Record, error) {
 
 // asPublished completes a value as a zone needs it: an MX record has a preference.
 func asPublished(t rrset.Type, value string) string {
-	if set, err := rrset.Parse(t, value); err == nil && t == rrset.MX {
-		return set.Lines()[0]
+	if t != rrset.MX {
+		return value
 	}
-	return value
+	set, err := rrset.Parse(t, value)
+	if err != nil {
+		return value
+	}
+	return set.Lines()[0]
 }
 
-func (e ExpectSpec) match() (mailrec.Match, error) {
+func (e *ExpectSpec) match() (mailrec.Match, error) {
 	if e.Match == "" {
 		if len(e.Value) > 0 {
 			return mailrec.Equal, nil

@@ -239,7 +239,7 @@ func (dmarc) parse(text string) (statement, *fault) {
 	if twice := list.twice(); twice != "" {
 		return bad("RFC 6376 section 3.2", "the DMARC record is invalid: the tag %s appears twice", twice)
 	}
-	p := dmarcPolicy{notes: list.unknown(append(dmarcTagNames(), "v")...)}
+	p := dmarcPolicy{tags: make([]tagValue, 0, len(dmarcTags)), notes: list.unknown(append(dmarcTagNames(), "v")...)}
 	for _, stray := range list.stray {
 		p.notes = append(p.notes, fmt.Sprintf("%s is not a tag and ignored", quoted(stray)))
 	}

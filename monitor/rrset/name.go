@@ -48,7 +48,7 @@ func ParseName(s string) (Name, error) {
 	case strings.ContainsAny(t, " \t\r\n"):
 		return "", fmt.Errorf("%q contains a blank: write one domain name", s)
 	}
-	if _, err := netip.ParseAddr(t); err == nil {
+	if isAddr(t) {
 		return "", fmt.Errorf("%q is an IP address, not a domain name", s)
 	}
 	n := Name(lowerASCII(strings.TrimSuffix(t, ".")))
@@ -63,6 +63,15 @@ func ParseName(s string) (Name, error) {
 		return "", fmt.Errorf("%q is not a domain name: %w", s, err)
 	}
 	return n, nil
+}
+
+// isAddr says whether a text is an IP address. No name that ends in a letter is one, unless there are colons in it.
+func isAddr(s string) bool {
+	if last := s[len(s)-1]; (last < '0' || last > '9') && !strings.Contains(s, ":") {
+		return false
+	}
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 func isASCII(s string) bool {

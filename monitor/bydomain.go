@@ -42,6 +42,14 @@ func (p *part[V]) get(name rrset.Name) (V, bool) {
 	return v, ok
 }
 
+// all gives every value of the part, in no order.
+func (p *part[V]) all() map[rrset.Name]V {
+	if p == nil {
+		return nil
+	}
+	return p.of
+}
+
 // look gives the map as it is now, for good.
 func (m *byDomain[V]) look() byDomain[V] {
 	m.own = [shards]bool{}
@@ -82,10 +90,7 @@ func (m *byDomain[V]) writable(at uint8) map[rrset.Name]V {
 func (m *byDomain[V]) all() iter.Seq2[rrset.Name, V] {
 	return func(yield func(rrset.Name, V) bool) {
 		for _, p := range m.parts {
-			if p == nil {
-				continue
-			}
-			for name, v := range p.of {
+			for name, v := range p.all() {
 				if !yield(name, v) {
 					return
 				}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"maildrift/monitor/cores"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/mailrec"
 	"maildrift/monitor/pace"
@@ -119,7 +120,7 @@ func New(ctx context.Context, o Options, memory Memory, settings Settings, confi
 	}
 	e := &Engine{
 		o: o, log: o.Logger,
-		stored: map[rrset.Name]StoredDomain{}, states: newStateTable(States{}), atRisk: map[rrset.Name]*Upkeep{},
+		stored: make(map[rrset.Name]StoredDomain, len(memory.Domains)), states: newStateTable(States{}), atRisk: map[rrset.Name]*Upkeep{},
 		sweeps: map[string]SweepSummary{}, next: map[string]time.Time{},
 		busy: map[rrset.Name]bool{}, resumed: map[rrset.Name]bool{}, sweeping: map[string]Progress{}, skips: map[string]Skips{},
 		closed: memory.Closed, self: memory.Self,
@@ -231,8 +232,9 @@ func (e *Engine) plan(settings Settings, domains, shared map[rrset.Name]*Domain,
 	for _, d := range e.unplanned(domains) {
 		e.planDomain(d, &batch, now)
 	}
-	for name, list := range e.states.domains.all() {
+	for _, name := range e.states.strays(domains) {
 		d := domains[name]
+		list, _ := e.states.domains.get(name)
 		for i := range list {
 			key := list[i].record.Key
 			if _, used := shared[name]; d.record(key) == nil && (!used || key != SharedKey) {
@@ -275,14 +277,19 @@ func (e *Engine) presets(s *Settings) preset.Set {
 // unplanned gives the domains, by name, that are not known or have records without states, or with other ones; of a fleet these are few.
 // The others know when they were registered. The caller holds mu.
 func (e *Engine) unplanned(domains map[rrset.Name]*Domain) []*Domain {
-	var out []*Domain
-	for name, d := range domains {
-		had, known := e.stored[name]
-		d.Registered = had.Registered
-		for i := 0; known && i < len(d.Records); i++ {
-			known = e.states.isOf(RecordID{name, d.Records[i].Key}, &d.Records[i])
+	list := slices.Collect(maps.Values(domains))
+	known := make([]bool, len(list))
+	_ = cores.Ranges(len(list), func(from, to int) error { // nothing can fail
+		for i, d := range list[from:to] {
+			had, stored := e.stored[d.Name]
+			d.Registered = had.Registered
+			known[from+i] = stored && e.states.hasAll(d)
 		}
-		if !known {
+		return nil
+	})
+	var out []*Domain
+	for i, d := range list {
+		if !known[i] {
 			out = append(out, d)
 		}
 	}

@@ -18,12 +18,17 @@ func (e *Engine) registry(settings *Settings, configured []*Domain) (map[rrset.N
 	domains := make(map[rrset.Name]*Domain, len(configured)+len(e.stored))
 	var problems []error
 	for _, d := range configured {
-		if had, ok := e.stored[d.Name]; ok && had.Spec != nil {
+		had, ok := e.stored[d.Name]
+		if ok && had.Spec != nil {
 			problems = append(problems, fmt.Errorf("%s:%d: domain %s is registered at run time too; remove it there (maildrift domains remove %s) or here",
 				d.Origin.File, d.Origin.Line, d.Name, d.Name))
 			continue
 		}
-		amended, err := d.amend(e.stored[d.Name])
+		if ok && e.domains == nil { // at the start, after which setDomains sees to it
+			had.Name = d.Name // the same text, once in memory
+			e.stored[d.Name] = had
+		}
+		amended, err := d.amend(had)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s:%d: %w", d.Origin.File, d.Origin.Line, err))
 			continue
@@ -42,19 +47,19 @@ func (e *Engine) registry(settings *Settings, configured []*Domain) (map[rrset.N
 // addStored adds the domains that were registered at run time and says what is wrong with them. The caller holds mu.
 func (e *Engine) addStored(settings *Settings, domains map[rrset.Name]*Domain) []error {
 	var names []rrset.Name
+	var specs []*Spec
 	for name, had := range e.stored {
 		if had.Spec != nil {
-			names = append(names, name)
+			names, specs = append(names, name), append(specs, had.Spec)
 		}
 	}
-	specs := make([]Spec, len(names))
-	for i, name := range names {
-		specs[i] = *e.stored[name].Spec
-	}
-	written, problems := ResolveAll(specs, e.presets(settings))
+	written, problems := resolveAll(len(specs), func(i int) *Spec { return specs[i] }, e.presets(settings))
 	for i, name := range names {
 		had, d, err := e.stored[name], written[i], problems[i]
 		if err == nil {
+			if name == d.Name {
+				name = d.Name // what is a key is in memory too
+			}
 			had.Name, had.Spec = d.Name, &d.Spec // which says the same, in less memory
 			e.stored[name] = had
 			d, err = d.amend(had)
@@ -73,11 +78,15 @@ const fewDomains = 250
 // ResolveAll resolves specs. For each there is a domain or an error, see [Spec.Resolve]. It takes tens of microseconds a
 // spec, which are a hundred thousand for a large fleet, so that it is done on all cores.
 func ResolveAll(specs []Spec, presets preset.Set) (domains []*Domain, problems []error) {
-	domains, problems = make([]*Domain, len(specs)), make([]error, len(specs))
-	_ = cores.Ranges(len(specs), func(from, to int) error { // what is wrong is kept one by one
+	return resolveAll(len(specs), func(i int) *Spec { return &specs[i] }, presets)
+}
+
+func resolveAll(n int, spec func(i int) *Spec, presets preset.Set) (domains []*Domain, problems []error) {
+	domains, problems = make([]*Domain, n), make([]error, n)
+	_ = cores.Ranges(n, func(from, to int) error { // what is wrong is kept one by one
 		on := newShelf(to - from)
 		for i := from; i < to; i++ {
-			domains[i], problems[i] = specs[i].resolve(presets, on)
+			domains[i], problems[i] = spec(i).resolve(presets, on)
 		}
 		return nil
 	})

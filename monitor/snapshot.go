@@ -182,10 +182,15 @@ func (e *Engine) setDomains(domains map[rrset.Name]*Domain) {
 	first := e.domains == nil
 	e.domains = domains
 	e.domainList.stale()
-	for _, d := range domains {
-		if e.states.under(d); first {
-			continue // there was none before
+	for _, name := range e.states.strays(domains) {
+		if d := domains[name]; d != nil {
+			e.states.under(d)
 		}
+	}
+	if first {
+		return // there was none before
+	}
+	for _, d := range domains {
 		e.heard.rename(d.Name)
 		if had, ok := e.stored[d.Name]; ok {
 			had.Name = d.Name

@@ -4,7 +4,9 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 
+	"maildrift/monitor/cores"
 	"maildrift/monitor/judge"
 	"maildrift/monitor/rrset"
 )
@@ -278,6 +280,54 @@ func (t *stateTable) isOf(id RecordID, r *Record) bool {
 	list, _ := t.domains.get(id.Domain)
 	i, ok := find(list, id.Key)
 	return ok && list[i].isOf(r)
+}
+
+// matches says whether the states of a domain are those of all of its records and of no others, by the registry's own records: so it is
+// of nearly all domains, and seen without comparing anything.
+func (d *Domain) matches(list []filed) bool {
+	if d == nil || len(list) != len(d.Records) {
+		return false
+	}
+	for i := range list {
+		if list[i].record != &d.Records[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// hasAll says whether all records of a domain have states that are about them as they are.
+func (t *stateTable) hasAll(d *Domain) bool {
+	list, _ := t.domains.get(d.Name)
+	if d.matches(list) {
+		return true
+	}
+	for i := range d.Records {
+		if !t.isOf(RecordID{d.Name, d.Records[i].Key}, &d.Records[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// strays gives the domains that have other states than those of the registry's records. It looks at all of them, on all cores.
+func (t *stateTable) strays(domains map[rrset.Name]*Domain) []rrset.Name {
+	var mu sync.Mutex
+	var out []rrset.Name
+	_ = cores.Ranges(shards, func(from, to int) error { // nothing can fail
+		for _, p := range t.domains.parts[from:to] {
+			for name, list := range p.all() {
+				if domains[name].matches(list) {
+					continue
+				}
+				mu.Lock()
+				out = append(out, name)
+				mu.Unlock()
+			}
+		}
+		return nil
+	})
+	return out
 }
 
 // verified gives the baseline of a record that is verified, and whether it is.

@@ -238,7 +238,7 @@ type valid struct {
 	known []validText
 }
 
-// validText is all that the validity of an expectation hangs on that wants one text.
+// validText is all that the validity of an expectation hangs on that wants one text. Without a text it is none.
 type validText struct {
 	kind         mailrec.Kind
 	match        mailrec.Match
@@ -251,7 +251,8 @@ func (v *valid) learn() { v.seed, v.known = maphash.MakeSeed(), make([]validText
 
 // check is Expectation.Validate.
 func (v *valid) check(e mailrec.Expectation) error {
-	if len(v.known) == 0 || len(e.Want) != 1 || len(e.Want[0]) > commonLongest || len(e.Alternatives) > 0 || e.MatchPreference || e.Usable {
+	one := len(e.Want) == 1 && e.Want[0] != "" && len(e.Want[0]) <= commonLongest && len(e.Alternatives) == 0
+	if len(v.known) == 0 || !one || e.MatchPreference || e.Usable {
 		return e.Validate()
 	}
 	it := validText{e.Kind, e.Match, e.AllowInvalid, e.Want[0]}

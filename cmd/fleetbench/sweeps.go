@@ -71,11 +71,27 @@ func (b *bench) engine(ctx context.Context, run int, name string, domains int, r
 	if err != nil {
 		return fmt.Errorf("%d domains, %s: %w", domains, name, err)
 	}
-	return b.keepEngine(tables.Result{Run: run, Case: name, Domains: domains}, swept, again)
+	var stored sweeping.Restarted
+	if name == tables.Healthy {
+		if stored, err = b.registered(ctx, job); err != nil {
+			return fmt.Errorf("%d domains, registered at run time: %w", domains, err)
+		}
+	}
+	return b.keepEngine(tables.Result{Run: run, Case: name, Domains: domains}, swept, again, stored)
 }
 
-// keepEngine adds the results of an engine: each sweep's, and the whole.
-func (b *bench) keepEngine(about tables.Result, r sweeping.Result, again sweeping.Restarted) error {
+// registered starts an engine on a fleet whose specs are all in a database, which is made for that.
+func (b *bench) registered(ctx context.Context, job sweeping.Job) (sweeping.Restarted, error) {
+	job.Registered, job.Database = true, job.Database+".registered"
+	if _, err := send[sweeping.Filled](ctx, workFill, "", job); err != nil {
+		return sweeping.Restarted{}, err
+	}
+	return send[sweeping.Restarted](ctx, workRestart, "", job)
+}
+
+// keepEngine adds the results of an engine: each sweep's, and the whole. Stored is a start on specs that are in the database, if there was
+// one.
+func (b *bench) keepEngine(about tables.Result, r sweeping.Result, again, stored sweeping.Restarted) error {
 	for i, s := range r.Sweeps {
 		about.Kind, about.Sweep, about.Values = tables.Sweep, i+1, sweepValues(s)
 		b.say("run %d: sweep %d: %.1f s, %d observations, %.1f µs CPU each", about.Run, about.Sweep, s.Took.Seconds(), s.Observed,
@@ -91,6 +107,9 @@ func (b *bench) keepEngine(about tables.Result, r sweeping.Result, again sweepin
 		"database": float64(r.Sweeps[len(r.Sweeps)-1].Database),
 		"open":     again.Open.Seconds(), "ready": again.Ready.Seconds(), "restarted_resident": float64(again.Resident),
 		"scrape_first": r.Scrape.First.Seconds(), "scrape_next": r.Scrape.Next.Seconds(), "scrape_size": float64(r.Scrape.Size),
+	}
+	if stored.Records > 0 {
+		about.Values["stored_ready"], about.Values["stored_resident"] = stored.Ready.Seconds(), float64(stored.Resident)
 	}
 	return b.keep(about)
 }

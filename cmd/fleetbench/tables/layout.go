@@ -135,11 +135,12 @@ func (s Set) flatness() table {
 }
 
 func (s Set) start() table {
-	t := table{head: []string{"domains", "empty database: ready after s", "filled: opened after s", "ready after s", "MB then", "scrape ms after a change", "scrape ms", "scrape KB"}}
+	t := table{head: []string{"domains", "empty database: ready after s", "filled: opened after s", "ready after s", "MB then", "specs in the database: ready after s", "KB/record then", "scrape ms after a change", "scrape ms", "scrape KB"}}
 	for _, n := range s.sizes(Engine, Healthy) {
 		here := of(Engine, Healthy, n, 0, 0)
 		t.add(whole(float64(n)), s.measure(here, value("registered")).show(rounded), s.measure(here, value("open")).show(rounded),
 			s.measure(here, value("ready")).show(rounded), s.measure(here, value("restarted_resident")).show(megas),
+			s.measure(here, given("stored_ready")).show(rounded), s.measure(here, known("stored_resident", "records")).show(kilos),
 			s.measure(here, value("scrape_first")).show(millis), s.measure(here, value("scrape_next")).show(millis),
 			s.measure(here, value("scrape_size")).show(kilos))
 	}

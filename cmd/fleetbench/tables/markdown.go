@@ -129,14 +129,18 @@ func ratio(name, by string) func(v map[string]float64) float64 {
 	return func(v map[string]float64) float64 { return v[name] / v[by] }
 }
 
-// known is ratio where the value is not in all results.
-func known(name, by string) func(v map[string]float64) float64 {
+// given is value, and known is ratio, where the value is not in all results.
+func given(name string) func(v map[string]float64) float64 {
 	return func(v map[string]float64) float64 {
-		if _, ok := v[name]; !ok {
-			return math.NaN()
+		if it, ok := v[name]; ok {
+			return it
 		}
-		return v[name] / v[by]
+		return math.NaN()
 	}
+}
+
+func known(name, by string) func(v map[string]float64) float64 {
+	return func(v map[string]float64) float64 { return given(name)(v) / v[by] }
 }
 
 func cpuPer(by string) func(v map[string]float64) float64 {

@@ -71,7 +71,7 @@ func engine(run int, name string, domains int, slower float64) Set {
 	}
 	return append(s, Result{Run: run, Kind: Engine, Case: name, Domains: domains, Values: map[string]float64{
 		"records": n * 6, "registered": 0.1, "before": 20 << 20, "peak": 20<<20 + n*6*2000, "settled": 20<<20 + n*6*1500, "database": n * 6 * 2000,
-		"open": 0.004, "ready": n / 40_000, "restarted_resident": 20<<20 + n*6*1400, "scrape_first": 0.009, "scrape_next": 0.0003, "scrape_size": 40_000,
+		"open": 0.004, "ready": n / 40_000, "restarted_resident": 20<<20 + n*6*1400, "stored_ready": n / 30_000, "stored_resident": 10<<20 + n*6*1400, "scrape_first": 0.009, "scrape_next": 0.0003, "scrape_size": 40_000,
 	}})
 }
 

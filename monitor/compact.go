@@ -62,13 +62,14 @@ func newShelf(n int) *shelf {
 // put lets what a domain says several times, such as a key in its parameters, its expectation and what is to be
 // published, be in memory once, and what belongs to it be in few places: a fleet has a hundred thousand domains, and
 // what each of them has beside it lives as long as the daemon. What the domain was made of stays as it is.
-func (s *shelf) put(d Domain) *Domain {
-	s.gather(&d)
+func (s *shelf) put(made Domain) *Domain {
+	d := s.domains.one(s.together, made)
+	s.gather(d)
 	s.words, s.places = s.words[:0], s.places[:0]
 	for _, value := range d.Spec.Params {
 		s.words = append(s.words, wording{value, value, true})
 	}
-	d.eachText(func(text *string) { s.places = append(s.places, placed{text, s.word(*text)}) })
+	s.read(d)
 	s.write()
 	for _, p := range s.places {
 		*p.at = s.words[p.word].is
@@ -76,7 +77,7 @@ func (s *shelf) put(d Domain) *Domain {
 	clear(s.words) // they must not keep the domain
 	clear(s.places)
 	clear(s.made)
-	return s.domains.one(s.together, d)
+	return d
 }
 
 // word gives the number of a text among those of the domain.
@@ -128,30 +129,41 @@ func behind[S ~[]T, T any](all []T, list S) (more []T, there S) {
 	return all, all[from:len(all):len(all)]
 }
 
-// eachText gives the texts of a domain that are its own; what it is good for is said by its service for all.
-func (d *Domain) eachText(f func(s *string)) {
-	f((*string)(&d.Name))
-	f(&d.Spec.Domain)
+// read finds the texts of a domain that are its own; what it is good for is said by its service for all.
+func (s *shelf) read(d *Domain) {
+	name := s.find((*string)(&d.Name), -1)
+	s.find(&d.Spec.Domain, name)
 	for i := range d.Spec.Expect {
 		x := &d.Spec.Expect[i]
-		f(&x.Key)
-		f(&x.Host)
+		s.find(&x.Key, -1)
+		s.find(&x.Host, -1)
 		for k := range x.Value {
-			f(&x.Value[k])
+			s.find(&x.Value[k], -1)
 		}
 	}
 	for i := range d.Records {
 		r := &d.Records[i]
-		f(&r.Key)
-		f((*string)(&r.Name))
+		s.find(&r.Key, -1)
+		owner, want := s.find((*string)(&r.Name), name), -1
 		for k := range r.Want {
-			f(&r.Want[k])
+			want = s.find(&r.Want[k], -1)
 		}
 		for k := range r.Publish {
-			f((*string)(&r.Publish[k].Name))
-			f(&r.Publish[k].Value)
+			s.find((*string)(&r.Publish[k].Name), owner)
+			s.find(&r.Publish[k].Value, want)
 		}
 	}
+}
+
+// find notes a place with a text, and gives that text's number. It may well be the one with the number that is given, unless that is
+// negative.
+func (s *shelf) find(at *string, likely int) int {
+	word := likely
+	if likely < 0 || s.words[likely].was != *at {
+		word = s.word(*at)
+	}
+	s.places = append(s.places, placed{at, word})
+	return word
 }
 
 // write lets the texts that have no place yet be parts of one text in which all of them are.

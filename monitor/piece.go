@@ -41,7 +41,11 @@ func (p *piece[T]) room(n int) []T {
 }
 
 // one gives a copy of one thing.
-func (p *piece[T]) one(together bool, thing T) *T { return &p.copy(together, []T{thing})[0] }
+func (p *piece[T]) one(together bool, thing T) *T {
+	out := &p.place(together, 1)[:1][0]
+	*out = thing
+	return out
+}
 
 // text is a piece for texts. The zero value has none yet.
 type text struct{ strings.Builder }

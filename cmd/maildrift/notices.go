@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"math"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -99,14 +101,22 @@ func (m meter) Swept(s monitor.SweepSummary) {
 const largeFleet = 20_000
 
 // patientGC has the garbage collector look less often until it is undone. Nearly all that a start takes in stays: looking through it again and
-// again while it grows takes a quarter of the time and finds nothing. A limit in GOMEMLIMIT is kept, and so is a GOGC that is more patient.
+// again while it grows takes a quarter of the time and finds nothing. It looks the less the more there is already, so it is as if there
+// were some memory that nobody ever touches. A limit in GOMEMLIMIT is kept, and so is a GOGC that is more patient.
 func patientGC() (undo func()) {
-	const percent = 300
+	const percent, untouched = 300, 256 << 20
+	var room []byte
 	before := debug.SetGCPercent(percent)
-	if before < 0 || before > percent {
+	switch {
+	case before < 0 || before > percent:
+		debug.SetGCPercent(before)
+	case debug.SetMemoryLimit(-1) == math.MaxInt64:
+		room = make([]byte, untouched)
+	}
+	return func() {
+		runtime.KeepAlive(room)
 		debug.SetGCPercent(before)
 	}
-	return func() { debug.SetGCPercent(before) }
 }
 
 // rest gives memory back that is not needed for some minutes.

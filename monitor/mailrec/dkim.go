@@ -77,15 +77,16 @@ func (dkim) kind() Kind { return DKIM }
 // is takes whatever was meant to be a key: at a selector's name nothing else has
 // business. Records of other kinds get there by wildcards.
 func (dkim) is(text []byte) bool {
-	s := trimBlank(string(text))
-	if v, found := strings.CutPrefix(s, "v"); found {
-		v, found = strings.CutPrefix(trimBlank(v), "=")
+	const blank = " \t\r\n"
+	s := bytes.Trim(text, blank)
+	if v, found := bytes.CutPrefix(s, []byte("v")); found {
+		v, found = bytes.CutPrefix(bytes.Trim(v, blank), []byte("="))
 		if found {
-			v = trimBlank(v)
-			return len(v) >= 4 && strings.EqualFold(v[:4], "DKIM")
+			v = bytes.Trim(v, blank)
+			return len(v) >= 4 && bytes.EqualFold(v[:4], []byte("DKIM"))
 		}
 	}
-	_, hasKey := parseTags(s).get("p")
+	_, hasKey := parseTags(string(s)).get("p")
 	return hasKey
 }
 

@@ -29,8 +29,9 @@ const (
 	unlimited = 1e9
 	// every is so short that the next sweep begins when the one before has ended.
 	every = time.Second
-	// startPercent is the growth of the heap at which garbage is looked for during a start, as in the daemon.
-	startPercent = 300
+	// startPercent is the growth of the heap at which garbage is looked for during a start, startRoom what is counted to the heap then and never
+	// touched, both as in the daemon.
+	startPercent, startRoom = 300, 256 << 20
 	// perRecord is how many records get series of their own, as in the example configuration.
 	perRecord = 1000
 )
@@ -82,6 +83,7 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 	}
 	began, used := time.Now(), usage.Now()
 	defer debug.SetGCPercent(debug.SetGCPercent(startPercent))
+	room := make([]byte, startRoom)
 	s, err := store.Open(ctx, job.Database, store.Options{})
 	if err != nil {
 		return r, err
@@ -93,6 +95,7 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 		return r, err
 	}
 	r.Ready, r.CPU = time.Since(began), usage.Now().Since(used)
+	runtime.KeepAlive(room)
 	return r, r.started(e, s)
 }
 

@@ -12,8 +12,9 @@ import (
 type recalling struct {
 	engine  *Engine
 	domains map[rrset.Name]*Domain
-	// recent is the panel of the record before: most have the same.
+	// recent is the panel of the record before: most have the same. Keys are some that were met, by their hashes.
 	recent atomic.Pointer[panel]
+	keys   [64]atomic.Pointer[string]
 	// mu guards the engine's states.
 	mu sync.Mutex
 }
@@ -65,12 +66,23 @@ func (s *RecordState) owned() *RecordState {
 
 // voices gives what history has of a record. What is the baseline is not kept twice.
 func (r *recalling) voices(key string, last []Interval, baseline rrset.Set) *voices {
-	v := &voices{key: keyOf(key), panel: r.panel(last), voice: make([]voice, len(last)), apart: true}
+	v := &voices{key: r.key(key), panel: r.panel(last), voice: make([]voice, len(last)), apart: true}
 	for i := range last {
 		v.voice[i].kept = v.keep(&last[i], baseline, &r.engine.states.filing)
 	}
 	v.words = exact(v.words)
 	return v
+}
+
+// key is keyOf, which is slow beside a look at the few keys that nearly all records have.
+func (r *recalling) key(text string) string {
+	slot := &r.keys[int(shardOf(rrset.Name(text)))%len(r.keys)]
+	if known := slot.Load(); known != nil && *known == text {
+		return *known
+	}
+	key := keyOf(text)
+	slot.Store(&key)
+	return key
 }
 
 // panel gives the panel of those who are known by what they said before the start only.

@@ -148,7 +148,7 @@ func (e *ExpectSpec) checked(domain rrset.Name, valid *valid) (Record, error) {
 	}
 	if match == mailrec.Equal {
 		for _, v := range e.Value {
-			r.Publish = append(r.Publish, PublishLine{Name: name, Type: e.Kind.Type(), Value: asPublished(e.Kind.Type(), v)})
+			r.Publish = append(r.Publish, PublishLine{Name: name, Type: e.Kind.Type(), Value: valid.published(e.Kind, v)})
 		}
 	}
 	return r, nil

@@ -268,6 +268,8 @@ type interner struct {
 	// verified as.
 	written []byte
 	recent  rrset.Set
+	// domain is that of the record that was read last: those of a domain stand together.
+	domain rrset.Name
 }
 
 func newInterner() *interner {
@@ -298,6 +300,17 @@ func (in *interner) text(b []byte) string {
 		remember(in.texts, s, s)
 	}
 	return s
+}
+
+// domainOf reads the domain of a record's key.
+func (in *interner) domainOf(b []byte) rrset.Name {
+	if in == nil {
+		return rrset.Name(b)
+	}
+	if string(in.domain) != string(b) {
+		in.domain = rrset.Name(b)
+	}
+	return in.domain
 }
 
 func (in *interner) set(raw []byte, read func([]byte) (rrset.Set, error)) (rrset.Set, error) {

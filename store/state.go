@@ -134,7 +134,7 @@ func (r *reader) recordID(key []byte) monitor.RecordID {
 	if !ok {
 		r.fail()
 	}
-	return monitor.RecordID{Domain: rrset.Name(r.in.text(domain)), Key: r.in.text(record)}
+	return monitor.RecordID{Domain: r.in.domainOf(domain), Key: r.in.text(record)}
 }
 
 // What an expectation's flags tell.

@@ -71,12 +71,13 @@ func newDaemon(ctx context.Context, cfg *config.Config, flags *serveFlags, log *
 }
 
 func (d *daemon) open(ctx context.Context) (err error) {
-	defer patientGC()()
 	cfg := d.cfg
+	database := filepath.Join(cfg.DataDir, "maildrift.db")
+	defer patientGC(database)()
 	if d.access, err = accessOf(cfg, d.flags.allowRemote); err != nil {
 		return usageError(err)
 	}
-	if d.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "maildrift.db"), store.Options{Init: d.flags.init, Logger: d.log}); err != nil {
+	if d.store, err = store.Open(ctx, database, store.Options{Init: d.flags.init, Logger: d.log}); err != nil {
 		return usageError(err)
 	}
 	memory, err := d.store.Load(ctx)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -102,16 +103,16 @@ const largeFleet = 20_000
 
 // patientGC has the garbage collector look less often until it is undone. Nearly all that a start takes in stays: looking through it again and
 // again while it grows takes a quarter of the time and finds nothing. It looks the less the more there is already, so it is as if there
-// were some memory that nobody ever touches. A limit in GOMEMLIMIT is kept, and so is a GOGC that is more patient.
-func patientGC() (undo func()) {
-	const percent, untouched = 300, 256 << 20
+// were as much as the database is large, up to a bound, which nobody ever touches. A limit in GOMEMLIMIT is kept, and so is a GOGC that is
+// more patient.
+func patientGC(database string) (undo func()) {
+	const percent, atMost = 300, 256 << 20
 	var room []byte
 	before := debug.SetGCPercent(percent)
-	switch {
-	case before < 0 || before > percent:
+	if before < 0 || before > percent {
 		debug.SetGCPercent(before)
-	case debug.SetMemoryLimit(-1) == math.MaxInt64:
-		room = make([]byte, untouched)
+	} else if info, err := os.Stat(database); err == nil && debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		room = make([]byte, min(info.Size(), atMost))
 	}
 	return func() {
 		runtime.KeepAlive(room)

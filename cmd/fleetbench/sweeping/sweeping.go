@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -29,8 +30,8 @@ const (
 	unlimited = 1e9
 	// every is so short that the next sweep begins when the one before has ended.
 	every = time.Second
-	// startPercent is the growth of the heap at which garbage is looked for during a start, startRoom what is counted to the heap then and never
-	// touched, both as in the daemon.
+	// startPercent is the growth of the heap at which garbage is looked for during a start, startRoom what is counted to the heap then at most, as if the
+	// database were in memory, and never touched; both as in the daemon.
 	startPercent, startRoom = 300, 256 << 20
 	// perRecord is how many records get series of their own, as in the example configuration.
 	perRecord = 1000
@@ -83,7 +84,7 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 	}
 	began, used := time.Now(), usage.Now()
 	defer debug.SetGCPercent(debug.SetGCPercent(startPercent))
-	room := make([]byte, startRoom)
+	room := make([]byte, min(startRoom, size(job.Database)))
 	s, err := store.Open(ctx, job.Database, store.Options{})
 	if err != nil {
 		return r, err
@@ -97,6 +98,15 @@ func Restart(ctx context.Context, job Job) (r Restarted, err error) {
 	r.Ready, r.CPU = time.Since(began), usage.Now().Since(used)
 	runtime.KeepAlive(room)
 	return r, r.started(e, s)
+}
+
+// size gives the size of a file in bytes; 0 if there is none.
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // started notes what a start has made.

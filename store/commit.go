@@ -299,7 +299,7 @@ func commitRegistry(tx *writeTx, b monitor.Batch) error {
 	bucket := tx.Bucket(bucketDomains)
 	for i := range b.Domains {
 		d := &b.Domains[i]
-		if err := bucket.Put([]byte(d.Name), appendDomain(nil, d)); err != nil {
+		if err := bucket.Put([]byte(d.Name), writeDomain(d)); err != nil {
 			return err
 		}
 	}

@@ -75,10 +75,10 @@ func (r *reader) bits(all uint64) uint64 {
 	return n
 }
 
-// appendDomain writes what is kept of a domain but for its name, which is the key.
-func appendDomain(b []byte, d *monitor.StoredDomain) []byte {
+// writeDomain writes what is kept of a domain but for its name, which is the key.
+func writeDomain(d *monitor.StoredDomain) []byte {
 	has := bits(d.Spec != nil, d.By != "", len(d.Added) > 0, len(d.Retired) > 0, len(d.Pauses) > 0)
-	b = binary.AppendUvarint(append(b, valueFormat), has)
+	b := binary.AppendUvarint([]byte{valueFormat}, has)
 	b = appendTime(b, d.Registered, epoch)
 	if d.Spec != nil {
 		b = appendSpec(b, d.Spec, d.Name)
@@ -183,7 +183,7 @@ func appendPauses(b []byte, list []monitor.Pause, registered time.Time) []byte {
 	return b
 }
 
-// readDomain reads what appendDomain wrote.
+// readDomain reads what writeDomain wrote.
 func readDomain(key, v []byte, in *interner) (d monitor.StoredDomain, err error) {
 	r := reader{b: v, in: in}
 	r.format()

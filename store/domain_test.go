@@ -46,7 +46,7 @@ func fullDomain() monitor.StoredDomain {
 
 // comesBack says how a domain that was written differs from what is read.
 func comesBack(d monitor.StoredDomain, in *interner) string {
-	back, err := readDomain([]byte(d.Name), appendDomain(nil, &d), in)
+	back, err := readDomain([]byte(d.Name), writeDomain(&d), in)
 	return cmp.Diff(d, back, cmpopts.EquateEmpty()) + problem(err)
 }
 
@@ -66,10 +66,10 @@ func TestPropertyAnyFieldsOfADomainComeBack(t *testing.T) {
 		t.Fatalf("there are %d fields only", count)
 	}
 	dice, in := rand.New(rand.NewPCG(1, 2)), newInterner()
-	check := func(what string, clear func(field int) bool) {
+	check := func(what string, empty func(field int) bool) {
 		d := fullDomain()
 		for i, field := range fieldsOf(reflect.ValueOf(&d).Elem()) {
-			if clear(i) {
+			if empty(i) {
 				field.SetZero()
 			}
 		}
@@ -121,7 +121,7 @@ func TestDomainsShareWhatIsEqual(t *testing.T) {
 		d := monitor.StoredDomain{Name: rrset.Name(name), Spec: &monitor.Spec{
 			Domain: name, Service: "directmail", Params: map[string]string{"region": "ap-southeast-1"}, Labels: map[string]string{"team": "mail"},
 		}}
-		back, err := readDomain([]byte(name), appendDomain(nil, &d), in)
+		back, err := readDomain([]byte(name), writeDomain(&d), in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestDomainsShareWhatIsEqual(t *testing.T) {
 
 func TestMalformedDomains(t *testing.T) {
 	full := fullDomain()
-	v := appendDomain(nil, &full)
+	v := writeDomain(&full)
 	for cut := range v {
 		if _, err := readDomain([]byte(full.Name), v[:cut], nil); err == nil {
 			t.Errorf("%d bytes of %d are read", cut, len(v))
@@ -154,9 +154,9 @@ func TestMalformedDomains(t *testing.T) {
 
 func FuzzDomain(f *testing.F) {
 	full := fullDomain()
-	f.Add([]byte("a.test"), appendDomain(nil, &full))
-	f.Add([]byte("b.test"), appendDomain(nil, &monitor.StoredDomain{Name: "b.test", Registered: day}))
-	f.Add([]byte("c.test"), appendDomain(nil, &monitor.StoredDomain{Name: "c.test", Spec: &monitor.Spec{Domain: "c.test", Service: "directmail"}}))
+	f.Add([]byte("a.test"), writeDomain(&full))
+	f.Add([]byte("b.test"), writeDomain(&monitor.StoredDomain{Name: "b.test", Registered: day}))
+	f.Add([]byte("c.test"), writeDomain(&monitor.StoredDomain{Name: "c.test", Spec: &monitor.Spec{Domain: "c.test", Service: "directmail"}}))
 	f.Fuzz(func(t *testing.T, k, v []byte) {
 		d, err := readDomain(k, v, newInterner())
 		malformed(t, err)

@@ -50,7 +50,7 @@ func (m *migration) domains() error {
 		if err != nil {
 			return err
 		}
-		return m.to.put(bucketDomains, k, appendDomain(nil, &d))
+		return m.to.put(bucketDomains, k, writeDomain(&d))
 	})
 	if err != nil {
 		return err

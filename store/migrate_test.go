@@ -378,7 +378,7 @@ func forgetNote(tx *bolt.Tx, name string) error {
 		return errors.Join(err, errors.New("there is no note"))
 	}
 	d.Spec.Note = ""
-	return b.Put([]byte(name), appendDomain(nil, &d))
+	return b.Put([]byte(name), writeDomain(&d))
 }
 
 func deleteFirst(tx *bolt.Tx, bucket []byte) error {

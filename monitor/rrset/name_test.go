@@ -1,6 +1,7 @@
 package rrset
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -94,4 +95,16 @@ func FuzzParseName(f *testing.F) {
 			t.Errorf("%q over the wire becomes %q, %v", n, back, err)
 		}
 	})
+}
+
+// The quick look for what cannot be an address passes over none.
+func TestAddressesAreToldFromNames(t *testing.T) {
+	for _, text := range []string{
+		"192.0.2.1", "192.0.2.1.", "192.0.2", "1.2.3.4.5", "2001:db8::1", "2001:db8::a", "::ffff:192.0.2.1", "fe80::1%eth0", "fe80::%25a", "::", ":", "1", "a1", "a.1",
+		"shop.test", "shop.test.", "x:y", "192.0.2.1a", "0x7f000001", "[2001:db8::1]", "192.0.2.٣",
+	} {
+		if _, err := netip.ParseAddr(text); isAddr(text) != (err == nil) {
+			t.Errorf("%q is an address: %v", text, err == nil)
+		}
+	}
 }

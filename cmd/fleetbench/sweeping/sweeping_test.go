@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"maildrift/cmd/fleetbench/fleet"
 	"maildrift/cmd/fleetbench/fleet/fleettest"
@@ -33,11 +34,13 @@ func TestSweepsAreMeasured(t *testing.T) {
 	if r.Records < 5*job.Fleet.Size || len(r.Sweeps) != job.Sweeps || r.Registered <= 0 {
 		t.Errorf("%d records, %d sweeps: %+v", r.Records, len(r.Sweeps), r)
 	}
+	server := time.Duration(0)
 	for i, s := range r.Sweeps {
+		server += s.Server.Total()
 		if s.Observed < 5*len(job.Fleet.Questions()) || s.Lost != 0 || s.Missing != 0 {
 			t.Errorf("sweep %d: %d observed, %d lost, %d missing", i+1, s.Observed, s.Lost, s.Missing)
 		}
-		if s.Took <= 0 || s.CPU.Total() <= 0 || s.Server.Total() <= 0 || s.Committing <= 0 || s.Stall > s.Committing || s.Committing > s.Took+r.Registered || s.Resident == 0 || s.Database == 0 {
+		if s.Took <= 0 || s.CPU.Total() <= 0 || s.Committing <= 0 || s.Stall > s.Committing || s.Committing > s.Took+r.Registered || s.Resident == 0 || s.Database == 0 {
 			t.Errorf("sweep %d: %+v", i+1, s)
 		}
 		for n, source := range s.Sources {
@@ -45,6 +48,9 @@ func TestSweepsAreMeasured(t *testing.T) {
 				t.Errorf("sweep %d, source %d: %+v", i+1, n, source)
 			}
 		}
+	}
+	if server <= 0 { // of another process it is told in hundredths of a second, which one sweep may not take
+		t.Error("the server took no time")
 	}
 	if r.Peak < r.Settled || r.Scrape.First <= 0 || r.Scrape.Next <= 0 || r.Scrape.Size < 1000 {
 		t.Errorf("%+v", r)

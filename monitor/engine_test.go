@@ -471,9 +471,12 @@ func testSettings() Settings {
 	}
 }
 
+// builtinPresets are read once for all tests.
+var builtinPresets = sync.OnceValues(func() (preset.Set, error) { return preset.Load(configs.Presets) })
+
 func testPresets(t testing.TB) preset.Set {
 	t.Helper()
-	set, err := preset.Load(configs.Presets)
+	set, err := builtinPresets()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -391,12 +391,12 @@ func TestAnEndInTheFutureIsNoNews(t *testing.T) {
 		h.stop()
 		for i := range h.journal.incidents {
 			if !h.journal.incidents[i].Open() {
-				h.journal.incidents[i].Opened = time.Now().Add(300 * 24 * time.Hour)
-				h.journal.incidents[i].Closed = time.Now().Add(301 * 24 * time.Hour)
+				h.journal.incidents[i].Opened = time.Now().Add(3 * 24 * time.Hour)
+				h.journal.incidents[i].Closed = time.Now().Add(4 * 24 * time.Hour)
 			}
 		}
 		h.start(testSettings())
-		h.after(200 * 24 * time.Hour)
+		h.after(2 * 24 * time.Hour)
 		told := h.engine.toTell(time.Now())
 		for _, i := range told {
 			t.Errorf("%s is still told, to end in %s", i.Name, time.Until(i.Closed))

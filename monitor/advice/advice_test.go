@@ -3,6 +3,7 @@ package advice_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"maildrift/configs"
@@ -14,9 +15,12 @@ import (
 	"maildrift/monitor/rrset"
 )
 
+// builtinPresets are read once for all tests.
+var builtinPresets = sync.OnceValues(func() (preset.Set, error) { return preset.Load(configs.Presets) })
+
 func presets(t testing.TB) preset.Set {
 	t.Helper()
-	set, err := preset.Load(configs.Presets)
+	set, err := builtinPresets()
 	if err != nil {
 		t.Fatal(err)
 	}

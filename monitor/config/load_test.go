@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,9 +16,12 @@ import (
 	"maildrift/monitor/resolve"
 )
 
+// builtinPresets are read once for all tests.
+var builtinPresets = sync.OnceValues(func() (preset.Set, error) { return preset.Load(configs.Presets) })
+
 func presets(t testing.TB) preset.Set {
 	t.Helper()
-	set, err := preset.Load(configs.Presets)
+	set, err := builtinPresets()
 	if err != nil {
 		t.Fatal(err)
 	}

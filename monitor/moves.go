@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"time"
 
@@ -58,6 +59,9 @@ func moveOf(t judge.Transition) move {
 	return moveFurther
 }
 
+// bad says whether somebody may have to be told of it.
+func (m move) bad() bool { return m >= moveOverdue && m <= moveDisagreeing }
+
 // moves counts transitions by kind.
 type moves [kindsOfMoves]int
 
@@ -94,7 +98,11 @@ func (e *Engine) logMoves(sw *sweep, transitions []Transition) {
 		if many && moveOf(t.Transition) == moveVerified {
 			continue
 		}
-		e.log.Info("transition", "domain", t.ID.Domain, "record", t.ID.Key, "from", position(t.From), "to", position(t.To))
+		level := slog.LevelInfo
+		if moveOf(t.Transition).bad() {
+			level = slog.LevelWarn
+		}
+		e.log.Log(context.Background(), level, "transition", "domain", t.ID.Domain, "record", t.ID.Key, "from", position(t.From), "to", position(t.To))
 	}
 	if many {
 		e.log.Info("records verified", "count", sw.moves[moveVerified], "of", cmp.Or(sw.summary.Group, "single domains"))

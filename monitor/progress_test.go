@@ -163,8 +163,8 @@ func TestTheLogOfSweeps(t *testing.T) {
 			got[i], _, _ = strings.Cut(got[i], " unanswered=")
 		}
 		expectLines(t, "of a sweep with news", got, []string{
-			`level=INFO msg=transition domain=d00000.test record=spf from=holding/none to=drifted/receivers`,
-			`level=INFO msg=transition domain=d00001.test record=spf from=holding/none to=missing/receivers`,
+			`level=WARN msg=transition domain=d00000.test record=spf from=holding/none to=drifted/receivers`,
+			`level=WARN msg=transition domain=d00001.test record=spf from=holding/none to=missing/receivers`,
 			`level=INFO msg="sweep done" group=default records=500 missing=1 drifted=1`,
 		})
 

@@ -61,11 +61,14 @@ func (e *Engine) currentSettings() *Settings {
 // replaced.
 func (e *Engine) keepTime(ctx context.Context, settings *Settings) {
 	clock := cron.New(cron.WithLocation(time.UTC))
+	due, late := e.keepNext(settings)
 	for name, group := range settings.Groups {
-		clock.Schedule(group.Schedule, cron.FuncJob(func() { e.startSweep(name) }))
+		clock.Schedule(resumed{group.Schedule, due[name]}, cron.FuncJob(func() { e.startSweep(name) }))
 	}
-	e.keepNext(settings)
 	clock.Start()
+	for _, name := range late {
+		e.startSweep(name)
+	}
 	defer func() { <-clock.Stop().Done() }()
 
 	look := time.NewTicker(lookEvery)
@@ -99,19 +102,39 @@ func (e *Engine) keepTime(ctx context.Context, settings *Settings) {
 	}
 }
 
-// keepNext writes down when the groups are due next, but never later than was written down already: a
-// reload must not put off an interval that has begun.
-func (e *Engine) keepNext(settings *Settings) {
+// resumed is a schedule that goes on from when it was due next by the configuration before.
+type resumed struct {
+	cron.Schedule
+	due time.Time
+}
+
+// Next implements cron.Schedule.
+func (r resumed) Next(t time.Time) time.Time {
+	if t.Before(r.due) {
+		return r.due
+	}
+	return r.Schedule.Next(t)
+}
+
+// keepNext writes down and gives when the groups are due next, but never later than was written down already: a
+// reload must not put off an interval that has begun, however often there is one. Late are those that were due while there
+// was no clock.
+func (e *Engine) keepNext(settings *Settings) (due map[string]time.Time, late []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now().Round(0)
+	due = map[string]time.Time{}
 	for name, group := range settings.Groups {
 		next := group.Schedule.Next(now).Round(0)
 		if had, ok := e.next[name]; !ok || next.Before(had) {
 			e.next[name] = next
 		}
+		if due[name] = e.next[name]; !due[name].After(now) {
+			late = append(late, name)
+		}
 	}
 	e.touch()
+	return due, late
 }
 
 // noteNext writes down when the groups are due next, by the wall clock.

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,6 +49,33 @@ func TestASweepThatIsSkippedIsCounted(t *testing.T) {
 		got, last := h.engine.Snapshot().Skipped["default"], h.engine.Snapshot().Sweeps["default"]
 		if got.Times != 2 || got.Last.Sub(began).Round(time.Minute) != 3*time.Hour || !last.Started.After(got.Last) {
 			t.Errorf("in the end %+v, the last sweep began at %v", got, last.Started)
+		}
+	})
+}
+
+// TestReloadsPutNoSweepOff: a configuration is read again every twenty seconds, and what is due every hour takes place every hour.
+func TestReloadsPutNoSweepOff(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHouse(t, testSettings())
+		defer func() { h.stop() }()
+		h.after(time.Minute)
+		began := h.engine.Snapshot().Sweeps["default"].Started
+		var started []time.Duration
+		for last := began; len(started) < 3 && time.Since(began) < 5*time.Hour; {
+			h.after(20 * time.Second)
+			if err := h.engine.Apply(t.Context(), testSettings(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if now := h.engine.Snapshot().Sweeps["default"].Started; now.After(last) {
+				last = now
+				started = append(started, now.Sub(began))
+			}
+		}
+		if want := []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour}; !slices.Equal(started, want) {
+			t.Errorf("sweeps began after %v, want %v", started, want)
+		}
+		if skipped := h.engine.Snapshot().Skipped["default"]; skipped.Times > 0 {
+			t.Errorf("%+v were skipped", skipped)
 		}
 	})
 }

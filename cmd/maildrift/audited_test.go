@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -70,6 +71,24 @@ func TestWhatAReloadChanges(t *testing.T) {
 	same := changesOf(before, before)
 	if want := "configuration " + before.Hash[:12] + ", as before, with 3 domains"; same.String() != want {
 		t.Errorf("%s, want %s", same, want)
+	}
+	network := newNetwork(before, slog.New(slog.DiscardHandler))
+	defer network.close()
+	asked := network.current()
+	if old := network.swap(before, after); old != nil || network.current() != asked {
+		t.Error("a reload that asks for nothing else of resolvers forgets what is known of them")
+	}
+	faster := load("asking: {rate: 7}\n")
+	if old := network.swap(after, faster); old != asked || network.current() == asked {
+		t.Error("a rate that is set anew is not taken")
+	} else {
+		old.retire()
+	}
+	others := load("asking: {rate: 7}\nresolvers: {builtin: false, list: [{name: mine, addresses: [127.0.0.1]}]}\n")
+	if old := network.swap(faster, others); old == nil {
+		t.Error("other resolvers are not taken")
+	} else {
+		old.retire()
 	}
 	later := load("log: {level: debug}\nmetrics: {per_record_limit: 7}\nalerting: {language: zh-CN, runbooks: \"https://wiki.example/\"}\n")
 	if got := waiting(before, after); len(got) > 0 {

@@ -294,7 +294,7 @@ func (d *daemon) reload(ctx context.Context, by string) (err error) {
 	if err := d.sameTeller(cfg); err != nil {
 		return err
 	}
-	before, old := d.network.swap(cfg), d.cfg
+	before, old := d.network.swap(d.cfg, cfg), d.cfg
 	if err := d.engine.Apply(ctx, settings(cfg), cfg.Domains); err != nil {
 		d.network.restore(before)
 		return err
@@ -401,8 +401,11 @@ func (n *network) current() *asking {
 	return n.now
 }
 
-// swap puts a new inside in place and gives the old one.
-func (n *network) swap(cfg *config.Config) *asking {
+// swap puts a new inside in place, if the configuration asks for another one, and gives the old one then; else nil.
+func (n *network) swap(before, cfg *config.Config) *asking {
+	if before.Asking == cfg.Asking && before.Authority == cfg.Authority && reflect.DeepEqual(before.Groups, cfg.Groups) {
+		return nil // it stays, with what it has learned: who is silent, how fast one may be asked, where zones are
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	old := n.now
@@ -410,7 +413,11 @@ func (n *network) swap(cfg *config.Config) *asking {
 	return old
 }
 
+// restore puts an old inside back, if swap gave one.
 func (n *network) restore(a *asking) {
+	if a == nil {
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.now.retire()
@@ -420,7 +427,11 @@ func (n *network) restore(a *asking) {
 func (n *network) close() { n.current().retire() }
 
 // retire lets go of idle connections; those in use end by themselves.
-func (a *asking) retire() { a.client.Close() }
+func (a *asking) retire() {
+	if a != nil {
+		a.client.Close()
+	}
+}
 
 // Ask implements resolve.Asker.
 func (n *network) Ask(ctx context.Context, queries []resolve.Query, emit func(resolve.Observation)) {

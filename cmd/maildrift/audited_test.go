@@ -84,7 +84,7 @@ func TestWhatAReloadChanges(t *testing.T) {
 	} else {
 		old.retire()
 	}
-	others := load("asking: {rate: 7}\nresolvers: {builtin: false, list: [{name: mine, addresses: [127.0.0.1]}]}\n")
+	others := load("asking: {rate: 7}\nresolvers: {builtin: false, list: [{name: mine, addresses: [127.0.0.1]}, {name: yours, addresses: [127.0.0.2]}]}\n")
 	if old := network.swap(faster, others); old == nil {
 		t.Error("other resolvers are not taken")
 	} else {

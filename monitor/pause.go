@@ -29,6 +29,17 @@ type Pause struct {
 	Why    string    `json:"why,omitempty"`
 }
 
+// Quiet gives the keys of the domain's records that are wrong and, since a pause keeps it quiet, told to nobody.
+func (p Pause) Quiet(d *Domain, states States, now time.Time) []string {
+	var out []string
+	for s := range states.Of(d.Name) {
+		if _, _, wrong := AlertFor(s.State); wrong && s.Incident == nil && p.covers(s.ID.Key, now) && s.ID.Key != SharedKey {
+			out = append(out, s.ID.Key)
+		}
+	}
+	return out
+}
+
 func (p Pause) covers(key string, now time.Time) bool {
 	return (p.Record == "" || p.Record == key) && now.Before(p.Until)
 }

@@ -105,6 +105,8 @@ func TestPlannedWorkFromTheCommandLine(t *testing.T) {
 	if got := s.told(); got != "" {
 		t.Errorf("told in a pause: %s", got)
 	}
+	s.cmd("status").expect(t, exitGood, "nothing is wrong but for what is paused\n", "")
+	s.cmd("status").expect(t, exitGood, ": work): dmarc wrong, and told to nobody until then\n", "")
 	s.cmd("silence", "add", shop, "--for", "1h", "--why", "ticket 1").expect(t, exitGood, "silences 0 alerts", "")
 	s.cmd("silence", "add", "--match", "record=spf", "--for", "soon", "--why", "x").expect(t, exitUsage, "", `"soon" is neither a duration`)
 	list := s.cmd("silence", "list")

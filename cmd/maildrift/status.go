@@ -124,6 +124,7 @@ func (p *printer) overall(o overall) error {
 	}
 	p.printf("%s, %s: %s\n", counted(o.Domains, "domain"), counted(o.Records, "record"), p.standings(o.DomainsBy))
 	p.openIncidents(o)
+	p.paused(o)
 	for _, r := range o.Failing {
 		p.printf("%s %s (%s) since %s: %s\n", p.paint(red, "cannot be told:"), r.Receiver, r.Integration, clock(r.FailingSince), r.LastError)
 	}
@@ -148,8 +149,30 @@ func (p *printer) standings(by map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
+// paused names the pauses, and what they keep quiet.
+func (p *printer) paused(o overall) {
+	for _, x := range o.Paused[:min(len(o.Paused), incidentsShown)] {
+		what := string(x.Domain)
+		if x.Record != "" {
+			what += " " + x.Record
+		}
+		quiet := "nothing is wrong there"
+		if len(x.Wrong) > 0 {
+			quiet = p.paint(yellow, strings.Join(x.Wrong, ", ")+" wrong, and told to nobody until then")
+		}
+		p.printf("paused: %s until %s (%s): %s\n", what, clock(x.Until), strings.Trim(x.By+": "+x.Why, ": "), quiet)
+	}
+	if more := o.Pauses - min(len(o.Paused), incidentsShown); more > 0 {
+		p.printf("and %d more pauses: maildrift status --format json\n", more)
+	}
+}
+
 func (p *printer) openIncidents(o overall) {
 	if len(o.Open) == 0 {
+		if slices.ContainsFunc(o.Paused, func(x wire.PausedDomain) bool { return len(x.Wrong) > 0 }) {
+			p.printf("nothing is wrong but for what is paused\n")
+			return
+		}
 		p.printf("%s\n", p.paint(green, "nothing is wrong"))
 		return
 	}

@@ -90,6 +90,7 @@ func (s *site) status(x *index) wire.Status {
 		Incidents: len(x.snap.Open), LastGoodSweep: x.snap.Self.LastGoodSweep.UTC(), GateSince: x.snap.Self.GateSince.UTC(),
 		Groups: []wire.Group{},
 	}
+	out.Paused, out.Pauses = wire.PausedDomainsOf(x.snap, s.Now())
 	if err := s.Ready(); err != nil {
 		out.Ready, out.NotReady = false, err.Error()
 	}

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"maildrift/monitor"
@@ -70,6 +72,29 @@ type Paused struct {
 	Until  time.Time `json:"until"`
 	By     string    `json:"by,omitempty"`
 	Why    string    `json:"why,omitempty"`
+}
+
+// PausedDomain is a pause with the domain that it is of.
+type PausedDomain struct {
+	Domain rrset.Name `json:"domain"`
+	Paused
+	Wrong []string `json:"wrong,omitempty" doc:"Keys of the records that are wrong and are not told because of it"`
+}
+
+// MaxPaused is how many pauses the status names.
+const MaxPaused = 100
+
+// PausedDomainsOf gives the pauses that last, and how many there are in all. Those that keep something quiet come first.
+func PausedDomainsOf(snap *monitor.Snapshot, now time.Time) (some []PausedDomain, all int) {
+	for _, d := range snap.Domains {
+		for i, p := range pausesOf(d.Pauses) {
+			if now.Before(p.Until) {
+				some = append(some, PausedDomain{d.Name, p, d.Pauses[i].Quiet(d, snap.States, now)})
+			}
+		}
+	}
+	slices.SortStableFunc(some, func(a, b PausedDomain) int { return cmp.Compare(len(b.Wrong), len(a.Wrong)) })
+	return some[:min(len(some), MaxPaused)], len(some)
 }
 
 func pausesOf(pauses []monitor.Pause) []Paused {

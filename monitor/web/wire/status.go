@@ -32,6 +32,9 @@ type Status struct {
 	// GateSince is since when transitions are held back because too many records turned at once.
 	GateSince time.Time `json:"gate_since,omitzero"`
 	Groups    []Group   `json:"groups" nullable:"false"`
+	// Paused are pauses that last, at most MaxPaused of the Pauses that there are.
+	Paused []PausedDomain `json:"paused,omitempty" doc:"Pauses that last, those first that keep something quiet; a hundred at most"`
+	Pauses int            `json:"pauses,omitempty" doc:"How many pauses last in all"`
 }
 
 // Group is a schedule group.

@@ -267,14 +267,14 @@ func (d *daemon) keepReloading(ctx context.Context, hangup <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			_ = d.reload(ctx, "SIGHUP") // it has been logged
+			_, _ = d.reload(ctx, "SIGHUP") // it has been logged
 		}
 	}
 }
 
 // reload reads the configuration again: all of it is taken, or nothing. What
 // cannot change while running (the listen address, the data directory) is refused. What came of it goes into the audit trail.
-func (d *daemon) reload(ctx context.Context, by string) (err error) {
+func (d *daemon) reload(ctx context.Context, by string) (changed string, err error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	defer func() {
@@ -286,22 +286,22 @@ func (d *daemon) reload(ctx context.Context, by string) (err error) {
 	}()
 	cfg, err := d.flags.load()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if cfg.Listen != d.cfg.Listen || cfg.DataDir != d.cfg.DataDir || cfg.ExternalURL != d.cfg.ExternalURL || cfg.Web != d.cfg.Web {
-		return errors.New("listen, external_url, web and data_dir cannot change while maildrift runs: restart it, or put them back")
+		return "", errors.New("listen, external_url, web and data_dir cannot change while maildrift runs: restart it, or put them back")
 	}
 	if err := d.sameTeller(cfg); err != nil {
-		return err
+		return "", err
 	}
 	before, old := d.network.swap(d.cfg, cfg), d.cfg
 	if err := d.engine.Apply(ctx, settings(cfg), cfg.Domains); err != nil {
 		d.network.restore(before)
-		return err
+		return "", err
 	}
 	if err := d.reloadAlerts(cfg); err != nil {
 		d.network.restore(before)
-		return errors.Join(err, d.engine.Apply(ctx, settings(old), old.Domains))
+		return "", errors.Join(err, d.engine.Apply(ctx, settings(old), old.Domains))
 	}
 	before.retire()
 	d.heart.set(cfg, d.log)
@@ -314,7 +314,7 @@ func (d *daemon) reload(ctx context.Context, by string) (err error) {
 		d.log.Warn("configuration taken but for what is taken at a start only: restart maildrift for it", "fields", strings.Join(changes.waiting, ", "))
 	}
 	d.note(ctx, monitor.Audit{Action: "reload", By: by, Detail: changes.String()})
-	return nil
+	return changes.String(), nil
 }
 
 // sameTeller refuses what cannot change while alerts are open.

@@ -72,7 +72,7 @@ func closed(t *testing.T) (*world, map[access.Scope]string) {
 		kept.all = append(kept.all, token)
 	}
 	w.options.Tokens, w.options.RequireToken = kept, true
-	w.options.Reload = func(context.Context, string) error { return nil }
+	w.options.Reload = func(context.Context, string) (string, error) { return "", nil }
 	h := w.handler()
 	w.fixed = h // sessions live in the handler
 	return w, secrets

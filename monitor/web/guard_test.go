@@ -48,7 +48,7 @@ func TestF143HostAllowList(t *testing.T) {
 // another site makes.
 func TestF138OtherSitesChangeNothing(t *testing.T) {
 	w := populated(t)
-	w.options.Reload = func(context.Context, string) error { t.Error("another site made it reload"); return nil }
+	w.options.Reload = func(context.Context, string) (string, error) { t.Error("another site made it reload"); return "", nil }
 	for _, row := range []struct {
 		name    string
 		headers []string

@@ -36,15 +36,13 @@ func (s *site) ready(w http.ResponseWriter, _ *http.Request) {
 // read to the end.
 func (s *site) reload(w http.ResponseWriter, r *http.Request) {
 	// The new configuration is taken whole even if the caller hangs up.
-	err := s.Reload(context.WithoutCancel(r.Context()), by(r.Context(), r.URL.Query().Get("by")))
+	changes, err := s.Reload(context.WithoutCancel(r.Context()), by(r.Context(), r.URL.Query().Get("by")))
 	switch {
 	case err == nil:
-		writeText(w, http.StatusOK, "the configuration was read again and is in force")
+		writeText(w, http.StatusOK, "the configuration was read again and is in force: "+changes)
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
-		s.Logger.Error("reload failed", "err", err)
 		writeText(w, http.StatusInternalServerError, "reload failed, the old configuration stays in force: "+err.Error())
 	default:
-		s.Logger.Error("configuration refused", "err", err)
 		writeText(w, http.StatusBadRequest, "the configuration was refused, the old one stays in force:\n"+err.Error())
 	}
 }

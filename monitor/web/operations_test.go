@@ -35,13 +35,13 @@ func TestReload(t *testing.T) {
 		want int
 		text string
 	}{
-		{"the configuration is good", nil, 200, "in force"},
+		{"the configuration is good", nil, 200, "is in force: 1 added"},
 		{"the configuration is refused", errors.New("maildrift.yml:3: listen: missing port"), 400, "maildrift.yml:3: listen: missing port"},
 		{"it was not read to the end", fmt.Errorf("read: %w", context.DeadlineExceeded), 500, "old configuration stays"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.options.Reload = func(context.Context, string) error { return row.err }
+			w.options.Reload = func(context.Context, string) (string, error) { return "1 added", row.err }
 			resp := w.ask(http.MethodPost, "/-/reload", "")
 			if resp.Code != row.want || !strings.Contains(resp.Body.String(), row.text) {
 				t.Errorf("%d %s", resp.Code, resp.Body)
@@ -49,7 +49,7 @@ func TestReload(t *testing.T) {
 		})
 	}
 	w := newWorld(t)
-	w.options.Reload = func(context.Context, string) error { t.Error("GET made it reload"); return nil }
+	w.options.Reload = func(context.Context, string) (string, error) { t.Error("GET made it reload"); return "", nil }
 	if resp := w.ask(http.MethodGet, "/-/reload", ""); resp.Code != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", resp.Code)
 	}
@@ -59,7 +59,7 @@ func TestReload(t *testing.T) {
 // gets.
 func TestAReloadIsFinishedAlthoughTheCallerHangsUp(t *testing.T) {
 	w := newWorld(t)
-	w.options.Reload = func(ctx context.Context, _ string) error { return ctx.Err() }
+	w.options.Reload = func(ctx context.Context, _ string) (string, error) { return "", ctx.Err() }
 	c := dial(t, serve(t, &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		gone, cancel := context.WithCancel(r.Context())
 		cancel()

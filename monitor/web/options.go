@@ -103,7 +103,7 @@ type Options struct {
 	Diagnose func(ctx context.Context, d *monitor.Domain, state func(key string) *monitor.RecordState) ([]wire.RecordDiagnosis, error)
 	// Reload reads the configuration again, all of it or, with an error, nothing, and writes into the audit trail what came of it and
 	// who asked for it. Without it POST /-/reload does not exist.
-	Reload func(ctx context.Context, by string) error
+	Reload func(ctx context.Context, by string) (changes string, err error)
 	// Tokens keeps the tokens that callers may have; nil for none. RequireToken lets nobody in without one, or a session
 	// that was begun with one; else whoever comes without may do everything. UsersChecked says that a server before the
 	// handler has checked the names and passwords of basic authentication: whoever has one may do everything.

@@ -91,7 +91,7 @@ func same[T any](t *testing.T, what string, got T, err error, want T) {
 func TestClientChangesThings(t *testing.T) {
 	w := populated(t)
 	reloads := ""
-	w.options.Reload = func(_ context.Context, by string) error { reloads += by; return nil }
+	w.options.Reload = func(_ context.Context, by string) (string, error) { reloads += by; return "", nil }
 	c, ctx := connect(t, w), t.Context()
 	spec := monitor.Spec{Domain: "new.example", Service: "directmail", Note: "a <note> & more", Expect: []monitor.ExpectSpec{{Kind: mailrec.DMARC, Match: "present"}}}
 	added, err := c.Add(ctx, spec)
@@ -248,8 +248,8 @@ func TestAllDomainsPageByPage(t *testing.T) {
 // TestClientErrorsReadWell holds what a person sees in the terminal.
 func TestClientErrorsReadWell(t *testing.T) {
 	w := populated(t)
-	w.options.Reload = func(context.Context, string) error {
-		return errors.New("maildrift.yml:3: listen: missing port\nmaildrift.yml:9: domains: \x1b[31m")
+	w.options.Reload = func(context.Context, string) (string, error) {
+		return "", errors.New("maildrift.yml:3: listen: missing port\nmaildrift.yml:9: domains: \x1b[31m")
 	}
 	w.options.Ready = func() error { return errors.New("the database takes no writes") }
 	c, ctx := connect(t, w), t.Context()

@@ -152,7 +152,7 @@ type file struct {
 	Listen       string                  `yaml:"listen" doc:"Where pages, API and metrics are, HOST:PORT. Other addresses than loopback need web.config_file, or serve --allow-remote. Cannot change while maildrift runs."`
 	ExternalURL  string                  `yaml:"external_url" default:"http://LISTEN" doc:"How people reach it, for links in alerts. Cannot change while maildrift runs."`
 	Web          webSpec                 `yaml:"web" doc:"Who may come in there. Cannot change while maildrift runs."`
-	DataDir      string                  `yaml:"data_dir" doc:"Directory of the database, the silences and the notification log. Cannot change while maildrift runs."`
+	DataDir      string                  `yaml:"data_dir" doc:"Directory of the database, the silences and the notification log. A relative one goes by the working directory. Cannot change while maildrift runs."`
 	Include      []string                `yaml:"include" doc:"More files with domains, as patterns relative to this file and not above it. Each holds domains: and nothing else."`
 	Presets      []string                `yaml:"presets" doc:"Files with mail services of one's own, as patterns like those of include; one preset a file, named after its id. One with a built-in id needs replace: true."`
 	Schedules    map[string]scheduleSpec `yaml:"schedules" doc:"When domains are swept. Each schedule asks one group of resolvers; a domain is in default unless it names another. There is always a default."`

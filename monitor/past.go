@@ -153,13 +153,18 @@ func (s *RecordState) pastWith(heard []lastWord, wrong []rrset.Hash, until, now 
 			continue
 		}
 		wrong = append(wrong, says...)
-		if lasts := now.Add(time.Duration(w.ttl) * time.Second); !w.authority {
+		switch lasts := now.Add(time.Duration(w.ttl) * time.Second); {
+		case !w.authority && w.ends.After(sources[w.source]):
 			sources[w.source] = w.ends
-		} else if lasts.After(until) {
+		case w.authority && lasts.After(until):
 			until = lasts
 		}
 	}
-	return s.Past.also(wrong, until, sources)
+	before := s.Past
+	if before.over(now) {
+		before = Past{} // no sweep has come by since: what was wrong then must not be taken for what caches hold of now
+	}
+	return before.also(wrong, until, sources)
 }
 
 // ending is when a resolver's answer ends, and whether it had the record.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"maildrift/monitor/judge"
+	"maildrift/monitor/mailrec"
 	"maildrift/monitor/resolve"
 	"maildrift/monitor/rrset"
 )
@@ -209,4 +210,41 @@ func TestF36FilteredAnswersHaveNoVote(t *testing.T) {
 			t.Errorf("half of the operators are enough: %+v", s.State)
 		}
 	})
+}
+
+// TestWhatCachesHoldOfAGoodRecord: the answer of a resolver that lasts longest counts, and what was wrong before the last change is over with it.
+func TestWhatCachesHoldOfAGoodRecord(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	set := func(text string) rrset.Set {
+		s, err := rrset.Parse(rrset.TXT, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := RecordState{Expectation: mailrec.Expectation{Kind: mailrec.DMARC, Match: mailrec.Captured}, Baseline: set(dmarc)}
+	heard := []lastWord{
+		{source: "r1", set: set(strictDMARC), ttl: 3600, ends: now.Add(time.Hour)},
+		{source: "r1", set: set("v=DMARC1; p=none")}, // which history has
+	}
+	stale, recent := rrset.Hash{1}, rrset.Hash{2}
+	for _, tt := range []struct {
+		name  string
+		until time.Time
+		wrong []rrset.Hash
+		kept  bool
+	}{
+		{"none", time.Time{}, nil, false},
+		{"over", now.Add(-time.Minute), []rrset.Hash{stale}, false},
+		{"not over", now.Add(time.Minute), []rrset.Hash{recent}, true},
+	} {
+		s.Past = Past{Until: tt.until, Wrong: tt.wrong}
+		got := s.pastWith(heard, nil, now.Add(time.Minute), now)
+		if ends := got.Sources["r1"]; !ends.Equal(now.Add(time.Hour)) {
+			t.Errorf("%s: the resolver's answer ends at %v", tt.name, ends)
+		}
+		if kept := len(tt.wrong) > 0 && slices.Contains(got.Wrong, tt.wrong[0]); kept != tt.kept || len(got.Wrong) < 2 {
+			t.Errorf("%s: %v are wrong", tt.name, got.Wrong)
+		}
+	}
 }

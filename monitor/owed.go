@@ -36,6 +36,20 @@ func (e *Engine) oweSweeps(settings *Settings, now time.Time) {
 	e.owed = owed
 }
 
+// oweFirst gives the first sweep of a group since the start twice as long as it takes by the estimate: it asks everybody about everything, and
+// a group that was never swept is asked several times over until it is verified. That is once: if it cannot be relied on, the next
+// ones have no longer for it. The caller holds mu.
+func (e *Engine) oweFirst(group string, began time.Time, full time.Duration) {
+	rounds := 1
+	if _, swept := e.sweeps[group]; !swept {
+		rounds += e.settings.Rules.Confirmations
+	}
+	by, owed := e.owed[group]
+	if late := began.Round(0).Add(2 * time.Duration(rounds) * full); owed && late.After(by) {
+		e.owed[group] = late
+	}
+}
+
 // sameRhythm says whether two schedules have the same next times.
 func sameRhythm(a, b cron.Schedule, from time.Time) bool {
 	for x, y, n := from, from, 0; n < 4; n++ {

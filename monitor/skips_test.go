@@ -144,3 +144,44 @@ func TestWhatLongSweepsOwe(t *testing.T) {
 		}
 	}
 }
+
+// TestAFirstSweepIsGivenItsTime: the first one after a start asks everybody about everything, and a new group several times over, which takes
+// a large fleet many times its interval. Sweeps that cannot be relied on are not given more.
+func TestAFirstSweepIsGivenItsTime(t *testing.T) {
+	for _, blind := range []bool{false, true} {
+		inBubble(t, func(t *testing.T) {
+			settings := testSettings()
+			settings.Rate = 0.0006 // two hours for three domains
+			h := emptyHouse(t, 3, "d%05d.test")
+			slow := &slowDomains{world: h.world}
+			slow.takes.Store(int64(10 * time.Minute))
+			h.asker = slow
+			if blind {
+				h.world.breakAll(resolve.Timeout, "r1", "r2", "r3", "r4", "r5", "r6")
+			}
+			h.start(settings, h.configured...)
+			defer func() { h.stop() }()
+			began := time.Now().Round(0)
+			full := h.engine.Snapshot().Estimates["default"].Full
+			owes := func(what string, want time.Duration) {
+				t.Helper()
+				if got := h.engine.Snapshot().GoodSweepDue["default"].Sub(began); got != want {
+					t.Errorf("%s: owed in %v, want %v", what, got, want)
+				}
+			}
+			if full < 90*time.Minute {
+				t.Fatalf("everything takes %v", full)
+			}
+			owes("a new group", 2*3*full)
+			h.after(5*time.Hour + 59*time.Minute)
+			if blind {
+				owes("sweeps that fail", 2*3*full)
+				return
+			}
+			h.stop()
+			h.start(settings, h.configured...)
+			began = time.Now().Round(0)
+			owes("after a restart", 2*full)
+		})
+	}
+}

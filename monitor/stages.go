@@ -262,7 +262,10 @@ func (w *whole) prepare(domains []*Domain, stages [][]rrset.Name) {
 	}
 	w.estimated(takes, stages)
 	e.mu.Lock()
-	had := e.estimates[w.group]
+	had, again := e.estimates[w.group]
+	if !again {
+		e.oweFirst(w.group, w.started, estimate.Full)
+	}
 	e.estimates = maps.Clone(e.estimates)
 	if e.estimates == nil {
 		e.estimates = map[string]pace.Estimate{}

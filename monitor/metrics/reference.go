@@ -112,7 +112,7 @@ var (
 	nextSweep = MetricDoc{"maildrift_next_sweep_timestamp_seconds", Gauge,
 		"When each schedule group is due next.", []string{"group"}}
 	goodSweepDue = MetricDoc{"maildrift_good_sweep_due_timestamp_seconds", Gauge,
-		"By when a sweep of the schedule group that can be relied on has to have ended: the one that is due next has time until the one after it, or twice as long as the last one took if that is longer. No series if there is no more.", []string{"group"}}
+		"By when a sweep of the schedule group that can be relied on has to have ended: the one that is due next has time until the one after it, or twice as long as the last one took if that is longer, or the first one after a start takes by the estimate. No series if there is no more.", []string{"group"}}
 	sweepExpected = MetricDoc{"maildrift_sweep_expected_seconds", Gauge,
 		"How long a sweep of the schedule group takes at the configured rates, which is how long the resolver operator or nameserver takes that has most to answer, as reckoned when the last one began. No series before that.", []string{"group"}}
 	sweepInterval = MetricDoc{"maildrift_sweep_interval_seconds", Gauge,

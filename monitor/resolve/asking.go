@@ -134,7 +134,7 @@ func (a *asking) askCarefully() {
 		t := a.careful.pop()
 		a.mu.Unlock()
 		var o Observation
-		if admitted(a.ctx, a.allowed) {
+		if admitted(a.ctx, a.allowance(&t.query)) {
 			o = a.client.askOne(a.ctx, a.lane, t.query, t.start)
 		} else {
 			o = a.lane.withheld()

@@ -697,3 +697,24 @@ func TestTheWindowHoldsOverAllCalls(t *testing.T) {
 		t.Errorf("%d questions were in flight at once, with a window of %d", most, window)
 	}
 }
+
+// TestDeadZonesDoNotKeepWhatIsToBeConfirmedFromAResolver: what is asked again is mostly theirs, since all that is well is not.
+func TestDeadZonesDoNotKeepWhatIsToBeConfirmedFromAResolver(t *testing.T) {
+	t.Parallel()
+	p := newParrot(t, nil)
+	c := NewClient(Options{Timeout: 50 * time.Millisecond, Rate: 1e6})
+	defer c.Close()
+	dead := func(m []byte) bool { return bytes.Contains(m, []byte("d0000")) } // the first hundred
+	p.ignores.Store(&dead)
+	qs := many(p.source(), 1000)
+	askAll(t, c, qs)
+	qs = qs[:103]
+	for i := range qs {
+		qs[i].Fresh = true
+	}
+	for i, o := range askAll(t, c, qs) {
+		if want := map[bool]Outcome{true: Timeout, false: Answered}[i < 100]; o.Outcome != want || o.Withheld {
+			t.Fatalf("%s is %s (%s)", o.Question, o.Outcome, o.Detail)
+		}
+	}
+}

@@ -162,14 +162,21 @@ func (a *asking) heard(q *Query, o *Observation) {
 	switch l := a.lane; {
 	case o.Withheld:
 	case o.Same:
-		l.answeredTo(q.Question, o.At)
+		a.answered(q, o)
 	case o.Outcome.life() == mute:
 		l.barren.Add(1)
 		l.breaker.unanswered()
 	case o.Outcome == Refused && a.source.Role == Recursive:
 		l.breaker.refuses(time.Now())
 	case o.Outcome.life() != unsure:
-		l.answeredTo(q.Question, o.At)
+		a.answered(q, o)
+	}
+}
+
+// answered takes in an answer.
+func (a *asking) answered(q *Query, o *Observation) {
+	if a.lane.answeredTo(q.Question, o.At); len(a.own) > barrenSamples {
+		a.lane.fruit.Store(o.At.UnixNano())
 	}
 }
 

@@ -36,8 +36,10 @@ type lane struct {
 	// breaker is what is known of whether the source answers at all, known a question that it has answered lately; nil if there is none.
 	breaker breaker
 	known   atomic.Pointer[known]
-	// barren counts the questions without an answer since the last that had one.
+	// barren counts the questions without an answer since the last that had one; fruit is when one of a batch of many was answered last, as
+	// Unix nanoseconds. Canaries are few, and may be what the source has had for long.
 	barren atomic.Int32
+	fruit  atomic.Int64
 	log    *slog.Logger
 	// gone says that the lane was forgotten.
 	gone atomic.Bool

@@ -366,6 +366,26 @@ func TestAResolverThatAnswersNothingButTheRootIsNotWaitedForByAll(t *testing.T) 
 	if withheld < 900 || len(c.Silent()) > 0 {
 		t.Errorf("%d of 1000 questions were withheld; silent are %v", withheld, c.Silent())
 	}
+	again := many(p.source(), 100)
+	withheld = 0
+	for i := range again {
+		again[i].Fresh = true
+	}
+	root := Query{Source: again[0].Source, Question: Question{rrset.Root, rrset.NS}}
+	if o := ask(t, c, root); o.Outcome.life() != living {
+		t.Fatalf("the root: %+v", o)
+	}
+	for range barrenAfter {
+		_ = ask(t, c, Query{Source: again[0].Source, Question: shopTXT})
+	}
+	for _, o := range askAll(t, c, again) {
+		if o.Withheld {
+			withheld++
+		}
+	}
+	if withheld < 80 {
+		t.Errorf("%d of 100 questions that confirm were withheld", withheld)
+	}
 	p.ignores.Store(nil)
 	for _, o := range askAll(t, c, many(p.source(), 1000)) {
 		if o.Outcome != Answered {

@@ -11,7 +11,7 @@ const (
 	// barrenAfter is how many questions in a row a resolver may leave unanswered, although it lives, before it is found out whether it
 	// answers anything that it is asked; barrenSamples is with how many that is.
 	barrenAfter, barrenSamples = 2 * downAfter, 8
-	// fruitfulFor is for how long a resolver that has answered something is asked whatever is to be confirmed.
+	// fruitfulFor is for how long a resolver that has answered something of many is asked whatever is to be confirmed.
 	fruitfulFor = 10 * time.Minute
 )
 
@@ -125,7 +125,7 @@ func (a *asking) allowed(now time.Time) permit {
 // allowance gives what says whether a question may go out that is asked with care. What is to be confirmed is not withheld from a resolver that
 // has answered lately: when many zones are dead nearly all that is asked again is theirs, and what else was lost must be confirmed too.
 func (a *asking) allowance(q *Query) func(time.Time) permit {
-	if known := a.lane.known.Load(); !q.Fresh || a.source.Role != Recursive || known == nil || time.Since(known.at) > fruitfulFor {
+	if !q.Fresh || a.source.Role != Recursive || time.Since(time.Unix(0, a.lane.fruit.Load())) > fruitfulFor {
 		return a.allowed
 	}
 	return func(now time.Time) permit { return a.client.permit(a.lane, now, a.own) }

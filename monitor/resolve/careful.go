@@ -64,7 +64,9 @@ func (c *Client) askOne(ctx context.Context, l *lane, q Query, s start) Observat
 		if !o.Outcome.retriable() {
 			// A rate that losses took down grows again however the source is asked. What fails here is no loss: it may be TCP that it
 			// does not speak.
-			l.pacer.told(o.At, 1, 0)
+			if o.Outcome != Local {
+				l.pacer.told(o.At, 1, 0)
+			}
 			return o
 		}
 		if ctx.Err() != nil {

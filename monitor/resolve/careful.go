@@ -230,6 +230,10 @@ func (c *Client) exchangeUDP(ctx context.Context, o *Observation, m *dns.Msg, wi
 		if err == nil {
 			return reply, nil
 		}
+		if bareRefusal(buf[:n], m.Id) {
+			o.Mismatches++ // anybody may have sent it: whoever asks for more than a sign of life asks over TCP
+			return unquestioned(bytes.Clone(buf[:n]))
+		}
 		var bad *unreadable
 		if errors.As(err, &bad) && n >= 2 && binary.BigEndian.Uint16(buf) == m.Id {
 			return message{}, err
@@ -253,6 +257,29 @@ func parseReply(m *dns.Msg, wire []byte) (message, error) {
 		return message{}, errMismatch
 	}
 	return message{reply, wire}, nil
+}
+
+// parseStreamed is parseReply for what came over a connection, where nobody else can have said it: there a refusal need not repeat
+// what was asked.
+func parseStreamed(m *dns.Msg, wire []byte) (message, error) {
+	if bareRefusal(wire, m.Id) {
+		return unquestioned(wire)
+	}
+	return parseReply(m, wire)
+}
+
+// bareRefusal says whether a message is REFUSED with that ID and nothing else, the question left out too: so Unbound answers
+// whom its access-control refuses.
+func bareRefusal(wire []byte, id uint16) bool {
+	const counts = 4 // of questions, answers and authorities begin there
+	return len(wire) >= headerSize && binary.BigEndian.Uint16(wire) == id && wire[2]&flagQR != 0 && wire[2]&0x78 == 0 && refusal(wire) &&
+		bytes.Equal(wire[counts:counts+6], make([]byte, 6))
+}
+
+// unquestioned reads a message whose question is left out.
+func unquestioned(wire []byte) (message, error) {
+	reply, err := parse(wire)
+	return message{reply, wire}, err
 }
 
 // parse reads a message.
@@ -289,7 +316,7 @@ func (c *Client) exchangeHTTP(ctx context.Context, l *lane, o *Observation, m *d
 	if err != nil {
 		return message{}, err
 	}
-	return parseReply(m, body)
+	return parseStreamed(m, body)
 }
 
 // classify sorts an error into an outcome.

@@ -97,6 +97,10 @@ func (l *leg) wrong(number int32, it *item, message []byte, now time.Time) {
 	if it.at.Load() == int32(l.address) {
 		it.wrong.Add(1)
 	}
+	if bareRefusal(message, binary.BigEndian.Uint16(message)) {
+		// The right answer would have to come beside it. Over TCP it is known whether the source said that.
+		l.hand(number, it, start{transport: TCP, tries: int(it.tries.Load()) - 1})
+	}
 }
 
 // stray takes in a message with an ID under which nothing was asked from that port. Somebody is guessing: all questions

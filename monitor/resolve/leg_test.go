@@ -3,6 +3,7 @@ package resolve
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -583,6 +584,32 @@ func TestARateGrowsAgainByConfirmations(t *testing.T) {
 			t.Fatalf("%.0f questions a second after half a minute of nothing but answers", rate())
 		}
 		ask(t, c, Query{Source: src, Question: shopTXT, Fresh: true})
+	}
+}
+
+// TestARefusalWithoutAQuestionIsOne: Unbound leaves the question out where its access-control refuses. It is found out soon that the
+// resolver refuses everything, though over UDP anybody could have said so.
+func TestARefusalWithoutAQuestionIsOne(t *testing.T) {
+	bare := func(q *dns.Msg) []byte {
+		return pack(t, &dns.Msg{MsgHdr: dns.MsgHdr{Id: q.Id, Response: true, Rcode: dns.RcodeRefused}})
+	}
+	s := serve(t, &script{
+		udp: func(q *dns.Msg, reply func([]byte)) { reply(bare(q)) },
+		tcp: func(q *dns.Msg, conn net.Conn) {
+			m := bare(q)
+			_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(m))), m...))
+		},
+	})
+	c, src := patientClient(t), s.source(Recursive)
+	if o := ask(t, c, Query{Source: src, Question: shopTXT}); o.Outcome != Refused || o.Transport != TCP {
+		t.Errorf("%+v", o)
+	}
+	forger := serve(t, &script{
+		udp: func(q *dns.Msg, reply func([]byte)) { reply(bare(q)) },
+		tcp: func(q *dns.Msg, conn net.Conn) { overTCP(t, conn, answerTo(t, q, good)) },
+	})
+	if o := ask(t, c, Query{Source: forger.source(Recursive), Question: shopTXT}); o.Outcome != Answered || o.Transport != TCP || o.Mismatches == 0 {
+		t.Errorf("beside a forgery: %+v", o)
 	}
 }
 

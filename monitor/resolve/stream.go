@@ -60,7 +60,7 @@ func (c *Client) exchangeStream(ctx context.Context, l *lane, o *Observation, m 
 		if err != nil {
 			return message{}, err
 		}
-		return parseReply(m, reply)
+		return parseStreamed(m, reply)
 	}
 }
 
